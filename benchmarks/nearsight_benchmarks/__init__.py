@@ -1,0 +1,1 @@
+"""Latency, size, memory and accuracy of every variant and runtime beside the peers, and the report."""

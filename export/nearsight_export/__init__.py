@@ -1,0 +1,1 @@
+"""From a trained run to a verified bundle: compression passes, TFLite and ONNX graphs, the certificate."""

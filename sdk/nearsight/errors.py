@@ -1,0 +1,38 @@
+"""Everything that nearsight raises on purpose.
+
+    NearsightError
+    ├── InputError          a file, column or option at the developer's desk
+    ├── BundleError         a .nsight file that can't be trusted or read
+    ├── RuntimeMissingError no installed runtime can run what the bundle carries
+    ├── EventError          an event with a missing or unusable part
+    └── SnapshotError       a snapshot that doesn't belong to this model
+
+Each message is one sentence that says what was expected, what came and what to do. A message about an event
+names its field and the type that came, never the value: behaviour data doesn't belong in a log.
+"""
+
+__all__ = ["BundleError", "EventError", "InputError", "NearsightError", "RuntimeMissingError", "SnapshotError"]
+
+
+class NearsightError(Exception):
+    """The root of every error below."""
+
+
+class InputError(NearsightError):
+    """A file, column or option at the developer's desk can't be used as it is."""
+
+
+class BundleError(NearsightError):
+    """A bundle is truncated, altered, of a newer format, or not a bundle."""
+
+
+class RuntimeMissingError(NearsightError):
+    """No installed runtime can run what the bundle carries."""
+
+
+class EventError(NearsightError):
+    """An event lacks a part that the specification needs, or a part has an unusable type."""
+
+
+class SnapshotError(NearsightError):
+    """A snapshot is damaged or was taken from another model."""

@@ -1,0 +1,128 @@
+"""The questions that a model answers, and the reading that answers them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from nearsight.trunk import Activation, Weights
+
+__all__ = ["BinaryHead", "Head", "NextEventHead", "Reading", "activations", "calibrated"]
+
+
+class BinaryHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="binary"):
+    """Will one of `events` happen within `within_seconds`? A probability in output `start`.
+
+    `within_seconds` is None where the question has no horizon (a wide table's label). `scale` and `offset` calibrate
+    the logit (Platt 1999) and are folded into the graphs' weights; `threshold` splits yes from no.
+    """
+
+    name: str
+    start: int
+    events: tuple[str, ...] = ()
+    within_seconds: float | None = None
+    threshold: float = 0.5
+    scale: float = 1.0
+    offset: float = 0.0
+
+    @property
+    def size(self) -> int:
+        """One output."""
+        return 1
+
+
+class NextEventHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="next_event"):
+    """Which event comes next? A distribution over `vocabulary` from output `start` on.
+
+    `temperature` calibrates the logits (Guo et al. 2017) and is folded into the graphs' weights.
+    """
+
+    start: int
+    vocabulary: tuple[str, ...]
+    name: str = "next_event"
+    temperature: float = 1.0
+
+    @property
+    def size(self) -> int:
+        """One output for each name."""
+        return len(self.vocabulary)
+
+
+Head = BinaryHead | NextEventHead
+
+
+def activations(heads: Sequence[Head]) -> tuple[Activation, ...]:
+    """How the logits of `heads` become probabilities; neighbouring sigmoids are one operation."""
+    parts: list[Activation] = []
+    for head in heads:
+        kind = "sigmoid" if isinstance(head, BinaryHead) else "softmax"
+        if parts and kind == "sigmoid" == parts[-1].kind:
+            parts[-1] = Activation(kind=kind, start=parts[-1].start, size=parts[-1].size + 1)
+        else:
+            parts.append(Activation(kind=kind, start=head.start, size=head.size))
+    return tuple(parts)
+
+
+def calibrated(weights: Weights, heads: Sequence[Head]) -> Weights:
+    """The same weights with each head's calibration folded into its column, so that it costs nothing to run."""
+    kernel, bias = weights["head_kernel"].copy(), weights["head_bias"].copy()
+    for head in heads:
+        scale, offset = (head.scale, head.offset) if isinstance(head, BinaryHead) else (1 / head.temperature, 0.0)
+        columns = slice(head.start, head.start + head.size)
+        kernel[:, columns] *= scale
+        bias[columns] = bias[columns] * scale + offset
+    return {**weights, "head_kernel": kernel, "head_bias": bias}
+
+
+class Reading(Mapping[str, float]):
+    """What the model says of a history: a probability for each yes/no question, by its name.
+
+    `embedding` is the history's vector `(U,)` float32 (a copy may be kept; it isn't reused).
+    """
+
+    __slots__ = ("_heads", "_outputs", "embedding")
+
+    def __init__(self, heads: "Questions", outputs: NDArray[np.float32], embedding: NDArray[np.float32]) -> None:
+        self._heads = heads
+        self._outputs = outputs
+        self.embedding = embedding
+
+    def __getitem__(self, name: str) -> float:
+        return float(self._outputs[self._heads.columns[name]])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._heads.columns)
+
+    def __len__(self) -> int:
+        return len(self._heads.columns)
+
+    def decides(self, name: str) -> bool:
+        """Whether the probability of `name` reaches the threshold that training chose for it."""
+        return self[name] >= self._heads.thresholds[name]
+
+    def next(self, count: int = 1) -> list[tuple[str, float]]:
+        """The `count` likeliest next events with their probabilities; empty where the model has no such head."""
+        head = self._heads.next_event
+        if head is None:
+            return []
+        chances = self._outputs[head.start : head.start + head.size]
+        best = np.argsort(-chances, kind="stable")[:count]
+        return [(head.vocabulary[index], float(chances[index])) for index in best]
+
+    def __repr__(self) -> str:
+        answers = ", ".join(f"{name}={self[name]:.3f}" for name in self)
+        ahead = self.next()
+        return f"Reading({answers}{', next=' + ahead[0][0] if ahead else ''})"
+
+
+class Questions:
+    """The heads of one model, looked up by name."""
+
+    __slots__ = ("columns", "next_event", "thresholds")
+
+    def __init__(self, heads: Sequence[Head]) -> None:
+        binary = [head for head in heads if isinstance(head, BinaryHead)]
+        self.columns = {head.name: head.start for head in binary}
+        self.thresholds = {head.name: head.threshold for head in binary}
+        self.next_event: NextEventHead | None = next((head for head in heads if isinstance(head, NextEventHead)), None)

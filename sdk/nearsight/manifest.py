@@ -1,0 +1,61 @@
+"""What a bundle says of itself: the one description that every client, in any language, reads first."""
+
+import hashlib
+
+import msgspec
+
+from nearsight.heads import Head
+from nearsight.spec import Spec
+from nearsight.trunk import Trunk, Weights
+
+__all__ = ["FORMAT", "Manifest", "Member", "model_id"]
+
+FORMAT = 1
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One file inside the bundle."""
+
+    sha256: str
+    bytes: int
+    precision: str | None = None  # "fp32", "fp16", "int8", "int8-full" for a graph or weights
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """Format, specification, heads, state layout, members, and a summary of data and metrics.
+
+    `model` names the weights: a state or snapshot made by another model means nothing to this one. `window` is how
+    many events the window graphs take. `data` and `metrics` are for people; nothing computes with them.
+    """
+
+    format: int = FORMAT
+    name: str
+    model: str
+    created: str
+    spec: Spec
+    trunk: Trunk
+    heads: tuple[Head, ...]
+    window: int
+    members: dict[str, Member]
+    data: dict[str, str | int | float] = {}
+    metrics: dict[str, float] = {}
+
+    def __post_init__(self) -> None:
+        if self.spec.code_sizes != self.trunk.code_sizes or len(self.spec.number_names) != self.trunk.numbers:
+            raise ValueError("the specification and the network describe different rows")
+        ends = [0]
+        for head in self.heads:
+            if head.start != ends[-1]:
+                raise ValueError("the heads must cover the outputs without a gap")
+            ends.append(head.start + head.size)
+        if ends[-1] != self.trunk.outputs:
+            raise ValueError("the heads and the network describe different outputs")
+
+
+def model_id(weights: Weights) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 over the weights in order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode())
+        digest.update(weights[name].tobytes())
+    return digest.hexdigest()[:16]

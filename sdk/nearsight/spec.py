@@ -1,0 +1,117 @@
+"""The feature specification: which parts of an event become numbers, and how. It is data, and ships in the bundle."""
+
+import msgspec
+
+__all__ = ["Category", "Clock", "Number", "Reset", "Spec", "Steps"]
+
+
+class Category(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A field with names as values. `vocabulary[i]` has code `i + 1`; anything else has code 0."""
+
+    name: str
+    vocabulary: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(set(self.vocabulary)) != len(self.vocabulary):
+            raise ValueError(f"the vocabulary of {self.name!r} holds a name twice")
+
+
+class Number(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A field with finite numbers as values: clipped to `[low, high]`, `log1p` if asked, then `(x - mean) * scale`.
+
+    A missing value becomes 0; where `flag` is set, a second number says that it was missing.
+    """
+
+    name: str
+    low: float
+    high: float
+    log: bool = False
+    mean: float = 0.0
+    scale: float = 1.0
+    flag: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.low <= self.high:
+            raise ValueError(f"the bounds of {self.name!r} are the wrong way round")
+        if self.log and self.low < 0:
+            raise ValueError(f"{self.name!r} can't have a logarithm below 0")
+
+
+class Steps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One number per event whose bounds depend on its position: the article's wide table, MinMax-scaled by column.
+
+    The value at position `i` becomes `(clip(x) - lows[i]) / (highs[i] - lows[i])`, 0 where both bounds are equal.
+    Positions past the last column use the last column's bounds.
+    """
+
+    name: str
+    lows: tuple[float, ...]
+    highs: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not self.lows or len(self.lows) != len(self.highs):
+            raise ValueError(f"{self.name!r} needs as many lower as upper bounds, and at least one")
+
+
+class Clock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the model sees of time: the gap since the last event and the age of the history, in seconds.
+
+    Both have the form of a `Number`. `hour` and `weekday` add the hour of day and the day of week as sine and cosine;
+    they are off where the log's times don't vary in them.
+    """
+
+    gap: Number
+    age: Number
+    hour: bool = False
+    weekday: bool = False
+
+
+class Reset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a history starts anew from an empty state; `None` twice means never."""
+
+    gap_seconds: float | None = None
+    max_events: int | None = None
+
+
+class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How one event becomes a row of codes `(K,)` int32 and numbers `(N,)` float32.
+
+    `event` is the first code. Its last code, one past the vocabulary, is the reserved *now* row that asks a question
+    without an event. What the specification doesn't name is dropped before it is stored anywhere.
+    """
+
+    event: Category
+    categories: tuple[Category, ...] = ()
+    numbers: tuple[Number, ...] = ()
+    steps: Steps | None = None
+    clock: Clock | None = None
+    reset: Reset = Reset()
+
+    @property
+    def now(self) -> int:
+        """The event code of the reserved *now* row."""
+        return len(self.event.vocabulary) + 1
+
+    @property
+    def code_sizes(self) -> tuple[int, ...]:
+        """How many codes each of the K columns can take."""
+        return (self.now + 1, *(len(category.vocabulary) + 1 for category in self.categories))
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields that the specification reads besides event and time."""
+        named = (*self.categories, *self.numbers, *((self.steps,) if self.steps else ()))
+        return tuple(feature.name for feature in named)
+
+    @property
+    def number_names(self) -> tuple[str, ...]:
+        """A name for each of the N numbers, in the order of the row."""
+        names: list[str] = []
+        if self.clock:
+            names += ["first", "gap", "age"]
+            names += ["hour_sin", "hour_cos"] if self.clock.hour else []
+            names += ["weekday_sin", "weekday_cos"] if self.clock.weekday else []
+        for number in self.numbers:
+            names += [number.name, f"{number.name}_missing"] if number.flag else [number.name]
+        names += [self.steps.name] if self.steps else []
+        return tuple(names)

@@ -1,0 +1,1 @@
+"""From an event log to a trained run: leakage-safe histories, the CNN-LSTM, calibration, metrics."""
