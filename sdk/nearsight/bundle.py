@@ -20,9 +20,8 @@ from nearsight.manifest import FORMAT, Manifest, Member
 __all__ = ["Bundle", "read_bundle", "sealed", "write_atomically", "write_bundle"]
 
 MANIFEST = "manifest.json"
-_MEMBERS = frozenset(
-    ["step.tflite", "window.tflite", "step.onnx", "window.onnx", "step.npz", "vectors.json", "certificate.json", "MODEL_CARD.md"]
-)
+_GRAPHS = ("step.tflite", "window.tflite", "step.onnx", "window.onnx", "step.npz")
+_MEMBERS = frozenset((*_GRAPHS, "vectors.json", "certificate.json", "MODEL_CARD.md"))
 _LARGEST_MANIFEST = 8_000_000
 _LARGEST_BUNDLE = 64_000_000
 _FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # equal content gives equal bytes
