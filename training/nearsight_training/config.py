@@ -1,0 +1,70 @@
+"""What a training is told: every choice that changes its result, frozen, and written into the run."""
+
+import msgspec
+
+__all__ = ["Fitting", "LogConfig", "Size", "TableConfig", "Target"]
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A yes/no question: will any of `events` happen within `within_seconds`? Known by `name` ever after."""
+
+    name: str
+    events: tuple[str, ...]
+    within_seconds: float
+
+
+class Size(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The network's width. The defaults are the article's."""
+
+    filters: int = 64
+    units: int = 100
+    largest_embedding: int = 16
+
+
+class Fitting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the weights are found. `batch_events` is how many rows, padding included, one step of the optimiser sees."""
+
+    epochs: int = 20
+    patience: int = 3
+    learning_rate: float = 2e-3
+    batch_events: int = 2048
+    dropout: float = 0.1
+    ask_weight: float = 1.0
+    next_weight: float = 0.3
+    seed: int = 1
+
+
+class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="log"):
+    """Training from an event log.
+
+    `event` is None where the log has no such column; every row is then an event called `every`. `fields` is None for
+    every other column that can be used. `split` is "time" (past against future, and users apart) or "user" (users
+    apart). With `cutoff` (a date, a time or seconds since 1970) the test asks each user at that moment and sees nothing
+    later. `window` is the longest crop trained on and the length of the window graphs, in events.
+    """
+
+    user: str = "user"
+    time: str = "time"
+    event: str | None = "event"
+    every: str = "event"
+    fields: tuple[str, ...] | None = None
+    targets: tuple[Target, ...] = ()
+    next_event: bool = True
+    split: str = "time"
+    cutoff: str | float | None = None
+    validation_share: float = 0.1
+    test_share: float = 0.2
+    min_users: int = 5
+    window: int = 32
+    size: Size = Size()
+    fitting: Fitting = Fitting()
+
+
+class TableConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="table"):
+    """Training from a wide table: a row is a sample, every column but the last a step, the last a label of 0 or 1."""
+
+    name: str = "label"
+    validation_share: float = 0.1
+    test_share: float = 0.2
+    size: Size = Size()
+    fitting: Fitting = Fitting(learning_rate=1e-3, batch_events=3200, dropout=0.0, epochs=50, patience=8)

@@ -1,0 +1,111 @@
+"""Encoded histories with their labels, laid end to end: what training reads, and what proofs and peers replay."""
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["SPLITS", "Histories", "read_histories", "write_histories"]
+
+SPLITS = ("train", "validation", "test")
+_FIELD = "field:"  # how a raw field's array is named in the file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Histories:
+    """H histories with E events and Q questions in all; B yes/no targets.
+
+    A label is 1 (yes), 0 (no) or -1: unknown, because its horizon runs past the end of the data or it lies outside of
+    its split's time span; it is then neither trained on nor scored. A user is in one split only.
+
+    `asks` are questions put at a time without an event: question `q` follows the first `ask_after[q]` events (at
+    least 1) of history `ask_history[q]`, and its reserved *now* row is `ask_codes[q]`, `ask_numbers[q]`.
+    """
+
+    codes: NDArray[np.int32]  # (E, K)
+    numbers: NDArray[np.float32]  # (E, N)
+    starts: NDArray[np.int64]  # (H,) each history's first event
+    split: NDArray[np.int8]  # (H,) an index into SPLITS
+    times: NDArray[np.float64]  # (E,) seconds since 1970, zeros where there is no clock
+    names: NDArray[np.str_]  # (E,) the events' names as they came
+    labels: NDArray[np.int8]  # (E, B) the targets after each event
+    next_codes: NDArray[np.int32]  # (E,) the next event's code, -1 where it isn't known
+    ask_history: NDArray[np.int64]  # (Q,) sorted
+    ask_after: NDArray[np.int64]  # (Q,)
+    ask_time: NDArray[np.float64]  # (Q,) seconds since 1970
+    ask_codes: NDArray[np.int32]  # (Q, K)
+    ask_numbers: NDArray[np.float32]  # (Q, N)
+    ask_labels: NDArray[np.int8]  # (Q, B)
+    fields: dict[str, NDArray[Any]] = field(default_factory=dict)  # (E,) each: float64 or str, as they came
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """How many events each history holds, (H,)."""
+        return np.diff(self.starts, append=len(self.codes))
+
+    @property
+    def owners(self) -> NDArray[np.int64]:
+        """Each event's history, (E,)."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    @property
+    def positions(self) -> NDArray[np.int64]:
+        """Each event's place in its history from 0, (E,)."""
+        return np.arange(len(self.codes)) - np.repeat(self.starts, self.lengths)
+
+    @property
+    def ask_events(self) -> NDArray[np.int64]:
+        """The event that each question follows, counted over all histories, (Q,)."""
+        return self.starts[self.ask_history] + self.ask_after - 1
+
+    def span(self, history: int) -> slice:
+        """Where the events of one history lie."""
+        start = int(self.starts[history])
+        stop = int(self.starts[history + 1]) if history + 1 < len(self) else len(self.codes)
+        return slice(start, stop)
+
+    def select(self, split: int) -> "Histories":
+        """The histories of one split, in the same order."""
+        return self.take(np.flatnonzero(self.split == split))
+
+    def take(self, histories: NDArray[np.int64]) -> "Histories":
+        """The histories with these indices `(h,)`, sorted and without repetition, with their questions."""
+        kept = np.zeros(len(self), bool)
+        kept[histories] = True
+        events, questions = kept[self.owners], kept[self.ask_history]
+        lengths = self.lengths[kept]
+        places = np.cumsum(kept) - 1
+        return Histories(
+            starts=np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64) if len(lengths) else self.starts[:0],
+            split=self.split[kept],
+            fields={name: values[events] for name, values in self.fields.items()},
+            **{name: getattr(self, name)[events] for name in _PER_EVENT},
+            ask_history=places[self.ask_history[questions]],
+            **{name: getattr(self, name)[questions] for name in _PER_QUESTION},
+        )
+
+
+_PER_EVENT = ("codes", "numbers", "times", "names", "labels", "next_codes")
+_PER_QUESTION = ("ask_after", "ask_time", "ask_codes", "ask_numbers", "ask_labels")
+
+
+def write_histories(path: Path, histories: Histories) -> None:
+    """Write a compressed `.npz`; no pickle is involved."""
+    arrays = {part.name: getattr(histories, part.name) for part in fields(histories) if part.name != "fields"}
+    arrays |= {_FIELD + name: values for name, values in histories.fields.items()}
+    np.savez_compressed(path, **arrays)
+
+
+def read_histories(path: Path) -> Histories:
+    """Read what `write_histories` wrote; raises `OSError` or `ValueError` where it isn't that."""
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    raw = {name.removeprefix(_FIELD): arrays.pop(name) for name in list(arrays) if name.startswith(_FIELD)}
+    if set(arrays) != {part.name for part in fields(Histories)} - {"fields"}:
+        raise ValueError(f"{path} doesn't hold histories")
+    return Histories(**arrays, fields=raw)
