@@ -1,5 +1,30 @@
-"""Customer insight that stays on the customer's device: load a bundle, observe events, read the answers."""
+"""Customer insight that stays on the customer's device: load a bundle, observe events, read the answers.
+
+    insight = nearsight.load("shop.nsight")
+    session = insight.session()
+    reading = session.observe("add_to_cart", time=1_700_000_000.0, price=19.9)
+    reading["purchase"]
+
+Nothing here opens a socket or writes a file.
+"""
 
 from nearsight._version import __version__
+from nearsight.errors import BundleError, EventError, InputError, NearsightError, RuntimeMissingError, SnapshotError
+from nearsight.heads import Reading
+from nearsight.insight import Insight, Readings, load
+from nearsight.session import Session
 
-__all__ = ["__version__"]
+__all__ = [
+    "BundleError",
+    "EventError",
+    "InputError",
+    "Insight",
+    "NearsightError",
+    "Reading",
+    "Readings",
+    "RuntimeMissingError",
+    "Session",
+    "SnapshotError",
+    "__version__",
+    "load",
+]

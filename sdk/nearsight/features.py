@@ -76,7 +76,8 @@ class _Columns:
 
     @staticmethod
     def where(condition: NDArray[np.bool_], x: Any, otherwise: Any) -> NDArray[np.float64]:
-        return np.where(condition, x, otherwise)
+        chosen: NDArray[np.float64] = np.where(condition, x, otherwise)
+        return chosen
 
 
 def _standardised(ops: _Ops, number: Number, x: Any) -> Any:
@@ -164,11 +165,27 @@ class Encoder:
         ]
         self._width = len(spec.number_names)
 
-    def event(self, name: str, time: float | None, fields: Mapping[str, object], cursor: Cursor) -> Row:
-        """The row of one event that follows the events that `cursor` counts.
+    def seconds(self, time: float | None) -> float:
+        """`time` as a finite float. Raises `EventError` where it is missing; 0 for a specification without a clock."""
+        if self.spec.clock is None:
+            return 0.0
+        seconds = _float("time", time)
+        if seconds != seconds:
+            raise EventError("this model needs every event's time in seconds since 1970, received none: pass time=")
+        return seconds
 
-        Returns codes `(1, K)` int32 and numbers `(1, N)` float32. Raises `EventError` where the specification has a
-        clock and the time is missing, or where a part has the wrong type. Unknown names get code 0.
+    def times(self, times: Sequence[object] | NDArray[Any]) -> NDArray[np.float64]:
+        """A column of times `(E,)` as finite float64. Raises `EventError` where one is missing or isn't a number."""
+        seconds = _floats("time", times)
+        if np.isnan(seconds).any():
+            raise EventError("this model needs every event's time in seconds since 1970, received none: pass the times")
+        return seconds
+
+    def event(self, name: str, seconds: float, fields: Mapping[str, object], cursor: Cursor) -> Row:
+        """The row of one event that follows the events that `cursor` counts; `seconds` as the method above gives them.
+
+        Returns codes `(1, K)` int32 and numbers `(1, N)` float32. Raises `EventError` where a part has the wrong type.
+        Unknown names get code 0.
         """
         spec = self.spec
         codes = [self._tables[0][1].get(_text("event", name), 0)]
@@ -176,12 +193,12 @@ class Encoder:
             codes.append(table.get(_text(field, fields.get(field)), 0))
         values = [_float(number.name, fields.get(number.name)) for number in spec.numbers]
         step = _single_step(spec.steps, fields, cursor.count) if spec.steps else None
-        numbers = _numbers(_SINGLE, spec, self._moment(time, cursor), values, step)
+        numbers = _numbers(_SINGLE, spec, self._moment(seconds, cursor), values, step)
         return np.array([codes], np.int32), np.array([numbers], np.float32)
 
-    def now(self, time: float | None, cursor: Cursor) -> Row:
-        """The reserved row that asks at `time` without an event: the time that has passed and nothing else."""
-        numbers = _numbers(_SINGLE, self._times_only, self._moment(time, cursor), (), None)
+    def now(self, seconds: float, cursor: Cursor) -> Row:
+        """The reserved row that asks without an event: the time that has passed and nothing else."""
+        numbers = _numbers(_SINGLE, self._times_only, self._moment(seconds, cursor), (), None)
         codes, row = self._empty_now(1)
         row[0, : len(numbers)] = numbers
         return codes, row
@@ -205,7 +222,7 @@ class Encoder:
         codes = [_codes(*table, column) for table, column in zip(self._tables, names, strict=True)]
         values = [_floats(number.name, fields.get(number.name, missing)) for number in spec.numbers]
         position = np.arange(size) - np.repeat(starts, np.diff(starts, append=size))
-        moment = _moments(_floats("time", missing if times is None else times), starts) if spec.clock else _Moment()
+        moment = _moments(self.times(missing if times is None else times), starts) if spec.clock else _Moment()
         step = _step_columns(spec.steps, fields.get(spec.steps.name, missing), position) if spec.steps else None
         numbers = _numbers(_COLUMNS, spec, moment, values, step)
         return np.stack(codes, 1), _stacked(numbers, size)
@@ -223,35 +240,52 @@ class Encoder:
         codes[:, 0] = self.spec.now
         return codes, np.zeros((size, self._width), np.float32)
 
-    def _moment(self, time: float | None, cursor: Cursor) -> _Moment:
+    def _moment(self, seconds: float, cursor: Cursor) -> _Moment:
         if self.spec.clock is None:
             return _NO_MOMENT
-        now = _float("time", time)
-        if now != now:
-            raise EventError("this model needs every event's time in seconds since 1970, received none: pass time=")
         if not cursor.count:
-            return _Moment(first=1.0, time=now)
-        gap = cursor.gap(now)
-        return _Moment(gap=gap, age=cursor.last_time + gap - cursor.first_time, time=now)
+            return _Moment(first=1.0, time=seconds)
+        gap = cursor.gap(seconds)
+        return _Moment(gap=gap, age=cursor.last_time + gap - cursor.first_time, time=seconds)
 
 
 _SINGLE, _COLUMNS, _NO_MOMENT = _Single(), _Columns(), _Moment()
 
 
-def segment_starts(spec: Spec, times: NDArray[np.float64] | None, starts: NDArray[np.int64], size: int) -> Any:
+def segment_starts(
+    spec: Spec, times: NDArray[np.float64] | None, starts: NDArray[np.int64], size: int
+) -> NDArray[np.int64]:
     """Where an empty state begins: the starts of the histories and, within them, where `spec.reset` says so.
 
-    `times` `(E,)` are seconds in order within a history, `starts` `(H,)` the histories' first events among `size`.
-    Returns `(≥ H,)` int64, sorted.
+    `times` `(E,)` are seconds, `starts` `(H,)` the sorted first events of histories that aren't empty, among `size`
+    events. Returns `(≥ H,)` int64, sorted.
     """
     fresh = np.zeros(size, bool)
     fresh[starts] = True
-    if spec.reset.gap_seconds is not None and times is not None and size:
-        fresh[1:] |= np.diff(times) > spec.reset.gap_seconds
-    if spec.reset.max_events is not None:
+    reset = spec.reset
+    if reset.gap_seconds is None and reset.max_events is None:
+        return starts
+    clock = np.zeros(size) if times is None else times
+    gaps = np.diff(clock, prepend=clock[:1])
+    if (gaps[~fresh] < 0).any():
+        return _replayed_starts(spec, clock, fresh)
+    if reset.gap_seconds is not None:
+        fresh |= gaps > reset.gap_seconds
+    if reset.max_events is not None:
         begins = np.flatnonzero(fresh)
         position = np.arange(size) - np.repeat(begins, np.diff(begins, append=size))
-        fresh |= position % spec.reset.max_events == 0
+        fresh |= position % reset.max_events == 0
+    return np.flatnonzero(fresh)
+
+
+def _replayed_starts(spec: Spec, times: NDArray[np.float64], fresh: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The same event by event, for a log whose clock runs backwards somewhere."""
+    cursor = Cursor()
+    for event, time in enumerate(times.tolist()):
+        if fresh[event] or spec.reset.due(cursor.count, cursor.gap(time)):
+            fresh[event] = True
+            cursor = Cursor()
+        cursor.advance(time)
     return np.flatnonzero(fresh)
 
 
@@ -261,8 +295,6 @@ def _times_only(spec: Spec) -> Spec:
 
 
 def _moments(times: NDArray[np.float64], starts: NDArray[np.int64]) -> _Moment:
-    if np.isnan(times).any():
-        raise EventError("this model needs every event's time in seconds since 1970, received none: pass the times")
     lengths = np.diff(starts, append=len(times))
     last = _running_maximum(times, starts, lengths)
     first = np.zeros(len(times))

@@ -72,6 +72,11 @@ class Reset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     gap_seconds: float | None = None
     max_events: int | None = None
 
+    def due(self, count: int, gap_seconds: float) -> bool:
+        """Whether an event `gap_seconds` after the last of `count` events begins a new history."""
+        full = self.max_events is not None and count >= self.max_events
+        return full or (self.gap_seconds is not None and gap_seconds > self.gap_seconds)
+
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How one event becomes a row of codes `(K,)` int32 and numbers `(N,)` float32.

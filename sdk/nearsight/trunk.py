@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Activation", "Ops", "Trunk", "Weights", "step"]
+__all__ = ["Activation", "Ops", "Trunk", "Weights", "cell", "heads", "step"]
 
 CONV_WIDTH = 3
 Weights = Mapping[str, NDArray[np.float32]]
@@ -44,8 +44,8 @@ class Trunk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     activations: tuple[Activation, ...]
 
     def __post_init__(self) -> None:
-        sizes = (*self.code_sizes, *self.embedding_sizes, self.filters, self.units)
-        if len(self.code_sizes) != len(self.embedding_sizes) or min(sizes) < 1 or self.numbers < 0:
+        sizes = (*self.code_sizes, *self.embedding_sizes, self.numbers, self.filters, self.units)
+        if len(self.code_sizes) != len(self.embedding_sizes) or min(sizes) < 1:
             raise ValueError("the network's sizes don't fit each other")
         ends = [0, *(part.start + part.size for part in self.activations)]
         if [part.start for part in self.activations] != ends[:-1]:
@@ -128,7 +128,7 @@ def step(ops: Ops, trunk: Trunk, weights: Mapping[str, Any], codes: Any, numbers
     width, filters, units = trunk.row_size, trunk.filters, trunk.units
     parity_at = (CONV_WIDTH - 1) * width + filters
     embedded = [ops.lookup(weights[f"embedding_{k}"], codes, k) for k in range(len(trunk.code_sizes))]
-    row = ops.concat([*embedded, numbers] if trunk.numbers else embedded)
+    row = ops.concat([*embedded, numbers])
     rows = ops.concat([ops.slice(state, 0, (CONV_WIDTH - 1) * width), row])
     pending = ops.slice(state, parity_at - filters, parity_at)
     parity = ops.slice(state, parity_at, parity_at + 1)
@@ -137,20 +137,27 @@ def step(ops: Ops, trunk: Trunk, weights: Mapping[str, Any], codes: Any, numbers
     frame = ops.relu(ops.dense(rows, weights["conv_kernel"], weights["conv_bias"]))
     pooled = ops.maximum(frame, pending)
     h, c = ops.slice(memory, 0, units), ops.slice(memory, units, 2 * units)
-    gates = ops.dense(ops.concat([pooled, h]), weights["lstm_kernel"], weights["lstm_bias"])
-    gate = ops.sigmoid(ops.slice(gates, 0, 3 * units))
-    candidate = ops.tanh(ops.slice(gates, 3 * units, 4 * units))
-    c = ops.slice(gate, units, 2 * units) * c + ops.slice(gate, 0, units) * candidate
-    h = ops.slice(gate, 2 * units, 3 * units) * ops.tanh(c)
+    h, c = cell(ops, trunk, weights, pooled, h, c)
 
     waiting = 1.0 - parity
     carried = parity * ops.concat([h, c]) + waiting * memory
     oldest_left = ops.slice(rows, width, CONV_WIDTH * width)
     next_state = ops.concat([oldest_left, waiting * frame, waiting, carried])
-    return _heads(ops, trunk, weights, h), h, next_state
+    return heads(ops, trunk, weights, h), h, next_state
 
 
-def _heads(ops: Ops, trunk: Trunk, weights: Mapping[str, Any], h: Any) -> Any:
+def cell(ops: Ops, trunk: Trunk, weights: Mapping[str, Any], pooled: Any, h: Any, c: Any) -> tuple[Any, Any]:
+    """The LSTM's cell: a pooled frame `(B, F)` and the memory `h, c (B, U)` → the next `h, c`."""
+    units = trunk.units
+    gates = ops.dense(ops.concat([pooled, h]), weights["lstm_kernel"], weights["lstm_bias"])
+    gate = ops.sigmoid(ops.slice(gates, 0, 3 * units))
+    candidate = ops.tanh(ops.slice(gates, 3 * units, 4 * units))
+    c = ops.slice(gate, units, 2 * units) * c + ops.slice(gate, 0, units) * candidate
+    return ops.slice(gate, 2 * units, 3 * units) * ops.tanh(c), c
+
+
+def heads(ops: Ops, trunk: Trunk, weights: Mapping[str, Any], h: Any) -> Any:
+    """The answers `(B, O)` that are read from `h (B, U)`."""
     logits = ops.dense(h, weights["head_kernel"], weights["head_bias"])
     answers = []
     for part in trunk.activations:

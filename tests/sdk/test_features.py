@@ -1,0 +1,160 @@
+import math
+
+import made_up
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nearsight import EventError
+from nearsight.features import Cursor, Encoder, segment_starts
+from nearsight.spec import Category, Clock, Number, Reset, Spec, Steps
+from strategies import histories
+
+ENCODER = Encoder(made_up.spec())
+
+
+def one_by_one(encoder, events):
+    cursor, rows = Cursor(), []
+    for name, time, fields in events:
+        rows.append(encoder.event(name, time, fields, cursor))
+        cursor.advance(time)
+    return [np.concatenate(part) for part in zip(*rows, strict=True)]
+
+
+def as_columns(encoder, several):
+    events = [event for events in several for event in events]
+    lengths = [len(events) for events in several]
+    starts = np.cumsum([0, *lengths[:-1]])
+    fields = {field: [fields.get(field) for _, _, fields in events] for field in encoder.spec.fields}
+    return encoder.columns([event[0] for event in events], np.array([event[1] for event in events]), fields, starts)
+
+
+@given(st.lists(histories(), min_size=1, max_size=4))
+def test_columns_equal_single_events_bit_for_bit(several):
+    singly = [one_by_one(ENCODER, events) for events in several]
+    for columns, rows in zip(as_columns(ENCODER, several), zip(*singly, strict=True), strict=True):
+        assert columns.tobytes() == np.concatenate(rows).tobytes()
+
+
+def test_a_row_by_hand():
+    # 2024-01-03 06:00 UTC, a Wednesday; 100 s after an event that was 1,000 s after the first
+    time = 1_704_261_600.0
+    cursor = Cursor(first_time=time - 1100, last_time=time - 100, count=2)
+    codes, numbers = ENCODER.event("cart", time, {"device": "desktop", "price": 20.0, "balance": 50.0}, cursor)
+    assert codes.tolist() == [[2, 2]]
+    clock = made_up.spec().clock
+    expected = {
+        "first": 0.0,
+        "gap": (math.log(101) - clock.gap.mean) * clock.gap.scale,
+        "age": (math.log(1101) - clock.age.mean) * clock.age.scale,
+        "hour_sin": math.sin(math.pi / 2),
+        "hour_cos": 0.0,
+        "weekday_sin": math.sin(2 * math.pi * 2 / 7),
+        "weekday_cos": math.cos(2 * math.pi * 2 / 7),
+        "price": (math.log(21) - 2.5) * 0.8,
+        "price_missing": 0.0,
+        "balance": (10.0 - 1.0) * 0.25,  # clipped
+    }
+    assert ENCODER.spec.number_names == tuple(expected)
+    assert numbers[0] == pytest.approx(list(expected.values()), abs=1e-6)
+
+
+def test_unknown_names_and_missing_values():
+    codes, numbers = ENCODER.event("never seen", 1.7e9, {"device": None}, Cursor())
+    row = dict(zip(ENCODER.spec.number_names, numbers[0].tolist(), strict=True))
+    assert codes.tolist() == [[0, 0]]
+    assert (row["first"], row["price"], row["price_missing"], row["balance"]) == (1.0, 0.0, 1.0, 0.0)
+
+
+def test_the_now_row_knows_the_time_that_passed_and_nothing_else():
+    time = 1.7e9
+    cursor = Cursor(first_time=time - 5000, last_time=time - 4000, count=3)
+    codes, numbers = ENCODER.now(time, cursor)
+    event = ENCODER.event("view", time, {}, cursor)[1]
+    assert codes.tolist() == [[len(made_up.EVENTS) + 1, 0]]
+    assert numbers[0, :3].tolist() == event[0, :3].tolist()
+    assert not numbers[0, 3:].any()
+
+
+@given(st.floats(0, 1e9), st.floats(0, 1e9))
+def test_now_columns_equal_single_now_rows(gap, more):
+    cursor = Cursor(first_time=0.0, last_time=more, count=2)
+    together = ENCODER.now_columns(np.array([gap]), np.array([more + gap]))
+    singly = ENCODER.now(more + gap, Cursor(first_time=0.0, last_time=more, count=2))
+    assert cursor.gap(more + gap) == pytest.approx(gap, rel=1e-6, abs=1e-6)
+    assert together[0].tolist() == singly[0].tolist()
+    assert together[1] == pytest.approx(singly[1], abs=1e-6)
+
+
+def test_steps_scale_by_position_like_the_wide_table():
+    steps = Steps(name="value", lows=(0.0, 10.0, 5.0), highs=(2.0, 30.0, 5.0))
+    encoder = Encoder(Spec(event=Category(name="event", vocabulary=("step",)), steps=steps))
+    values, expected = [1.0, 25.0, 7.0, 5.0, None], [0.5, 0.75, 0.0, 0.0, 0.0]
+    numbers = encoder.columns(["step"] * 5, None, {"value": values}, np.array([0]))[1]
+    assert numbers[:, 0].tolist() == expected
+    singly = [encoder.event("step", 0.0, {"value": v}, Cursor(count=i))[1][0, 0] for i, v in enumerate(values)]
+    assert singly == expected
+
+
+@given(
+    st.lists(histories(most=15), min_size=1, max_size=3), st.none() | st.integers(1, 4), st.none() | st.just(10_000.0)
+)
+def test_segments_begin_where_a_session_would_reset(several, max_events, gap_seconds):
+    reset = Reset(max_events=max_events, gap_seconds=gap_seconds)
+    expected, events = [], 0
+    for history in several:
+        cursor = Cursor()
+        for _, time, _ in history:
+            if cursor.count == 0 or reset.due(cursor.count, cursor.gap(time)):
+                expected.append(events)
+                cursor = Cursor()
+            cursor.advance(time)
+            events += 1
+    lengths = [len(history) for history in several]
+    times = np.array([time for history in several for _, time, _ in history])
+    starts = np.cumsum([0, *lengths[:-1]])
+    assert segment_starts(made_up.spec(reset), times, starts, events).tolist() == expected
+
+
+SECRET = "4111-1111-1111-1111"
+
+
+@pytest.mark.parametrize(
+    ("event", "time", "fields", "named"),
+    [
+        (7.5, 1.7e9, {}, ("event", "float")),
+        (None, 1.7e9, {}, ("event", "NoneType")),
+        ("view", None, {}, ("time", "none")),
+        ("view", math.nan, {}, ("time", "none")),
+        ("view", math.inf, {}, ("time", "infinite")),
+        ("view", SECRET, {}, ("time", "str")),
+        ("view", 1.7e9, {"price": SECRET}, ("price", "str")),
+        ("view", 1.7e9, {"price": True}, ("price", "bool")),
+        ("view", 1.7e9, {"price": -math.inf}, ("price", "infinite")),
+        ("view", 1.7e9, {"device": [SECRET]}, ("device", "list")),
+    ],
+)
+def test_unusable_parts_are_named_without_their_value(event, time, fields, named):
+    with pytest.raises(EventError) as singly:
+        ENCODER.event(event, ENCODER.seconds(time), fields, Cursor())
+    with pytest.raises(EventError) as together:
+        as_columns(ENCODER, [[("view", 1.7e9, {}), (event, time, fields)]])
+    for message in (str(singly.value), str(together.value)):
+        assert all(word in message for word in named)
+        assert SECRET not in message
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: Category(name="a", vocabulary=("x", "x")),
+        lambda: Number(name="a", low=2.0, high=1.0),
+        lambda: Number(name="a", low=float("nan"), high=1.0),
+        lambda: Number(name="a", low=-1.0, high=1.0, log=True),
+        lambda: Steps(name="a", lows=(1.0,), highs=()),
+        lambda: Clock(gap=Number(name="gap", low=1.0, high=0.0), age=Number(name="age", low=0.0, high=1.0)),
+    ],
+)
+def test_impossible_specifications_are_refused(build):
+    with pytest.raises(ValueError, match=r"."):
+        build()

@@ -1,0 +1,160 @@
+import made_up
+import nearsight
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nearsight import EventError, RuntimeMissingError, SnapshotError
+from nearsight.backends.reference import load as numpy_backend
+from nearsight.insight import Insight
+from nearsight.session import Model
+from nearsight.spec import Reset
+from strategies import histories
+
+RESETS = st.builds(Reset, gap_seconds=st.none() | st.just(10_000.0), max_events=st.none() | st.integers(1, 3))
+
+
+def insight(reset=Reset(), seed=0):
+    made = made_up.bundle(reset, seed)
+    return Insight(made.manifest, Model(numpy_backend(made.members["step.npz"], made.manifest.trunk), made.manifest))
+
+
+def observed(model, events):
+    session = model.session()
+    return session, [session.observe(name, time, **fields) for name, time, fields in events]
+
+
+@given(RESETS, st.lists(histories(), min_size=1, max_size=5))
+def test_many_at_once_equal_one_by_one(reset, several):
+    model = insight(reset)
+    readings = model.score_many(several)
+    for index, events in enumerate(several):
+        last = observed(model, events)[1][-1]
+        assert readings.reading(index)["purchase"] == pytest.approx(last["purchase"], abs=1e-6)
+        assert readings.reading(index).next(3) == [(name, pytest.approx(p, abs=1e-6)) for name, p in last.next(3)]
+        assert readings.embedding[index] == pytest.approx(last.embedding, abs=1e-6)
+
+
+@given(RESETS, st.lists(histories(least=0, most=5), min_size=1, max_size=5), st.floats(1.69e9, 1.75e9))
+def test_many_asked_later_equal_score(reset, several, time):
+    model = insight(reset)
+    readings = model.score_many(several, time=time)
+    for index, events in enumerate(several):
+        later = observed(model, events)[0].score(time)
+        assert readings["cart"][index] == pytest.approx(later["cart"], abs=1e-6)
+
+
+def test_more_histories_than_one_batch_holds():
+    model, rng = insight(), np.random.default_rng(0)
+    several = [[("view", 1.7e9 + k, {"price": float(n)}) for k in range(rng.integers(1, 6))] for n in range(300)]
+    readings = model.score_many(several)
+    for index in (0, 17, 255, 256, 299):
+        assert readings["purchase"][index] == pytest.approx(
+            observed(model, several[index])[1][-1]["purchase"], abs=1e-6
+        )
+
+
+@given(histories(least=2), RESETS)
+def test_a_snapshot_goes_on_where_the_session_stopped(events, reset):
+    model = insight(reset)
+    half = len(events) // 2
+    session, _ = observed(model, events[:half])
+    restored = model.session(session.snapshot())
+    for name, time, fields in events[half:]:
+        assert dict(restored.observe(name, time, **fields)) == dict(session.observe(name, time, **fields))
+    assert restored.snapshot() == session.snapshot()
+
+
+def test_looking_ahead_leaves_the_history_as_it_is():
+    session, readings = observed(insight(), [("view", 1.7e9, {"price": 3.0})])
+    before = session.snapshot()
+    assert session.score(1.7e9 + 30 * made_up.DAY)["purchase"] != readings[-1]["purchase"]
+    assert session.snapshot() == before
+
+
+@pytest.mark.parametrize("bad", [{"time": None}, {"time": 1.7e9, "price": "dear"}])
+def test_an_event_that_raises_leaves_the_session_as_it_was(bad):
+    session, _ = observed(insight(), [("view", 1.7e9, {"price": 3.0})])
+    before = session.snapshot()
+    with pytest.raises(EventError):
+        session.observe("view", **bad)
+    assert session.snapshot() == before
+
+
+def test_a_clock_that_runs_backwards_counts_as_standing_still():
+    backwards, _ = observed(insight(), [("view", 1.7e9, {}), ("cart", 1.7e9 - 5000, {})])
+    # hour of day is read off the time that was given, so compare within the same hour
+    still, _ = observed(insight(), [("view", 1.7e9, {}), ("cart", 1.7e9, {})])
+    assert backwards.score(1.7e9 + 60)["cart"] == pytest.approx(still.score(1.7e9 + 60)["cart"], abs=0.05)
+    assert backwards.count == still.count == 2
+
+
+def test_fields_outside_the_specification_change_nothing():
+    plain, extra = insight().session(), insight().session()
+    assert dict(plain.observe("view", 1.7e9)) == dict(extra.observe("view", 1.7e9, email="x@example.org", price=None))
+
+
+def test_a_reading_reads_like_a_mapping():
+    reading = observed(insight(), [("view", 1.7e9, {"price": 3.0})])[1][-1]
+    assert list(reading) == ["purchase", "cart"]
+    assert len(reading) == 2
+    assert all(0 < p < 1 for p in reading.values())
+    ahead = reading.next(5)
+    assert sorted(name for name, _ in ahead) == sorted(made_up.EVENTS)
+    assert sum(p for _, p in ahead) == pytest.approx(1, abs=1e-6)
+    assert [p for _, p in ahead] == sorted((p for _, p in ahead), reverse=True)
+    assert reading.decides("cart") == (reading["cart"] >= 0.4)
+    assert repr(reading).startswith(f"Reading(purchase={reading['purchase']:.3f}, cart=")
+    with pytest.raises(KeyError, match="churn"):
+        reading["churn"]
+
+
+def damaged_snapshots():
+    session, _ = observed(insight(), [("view", 1.7e9, {})])
+    good = session.snapshot()
+    infinite = bytearray(good)
+    infinite[-4:] = np.float32("inf").tobytes()
+    return {"empty": b"", "cut": good[:-1], "text": b"hello", "longer": good + b"x", "infinite": bytes(infinite)}
+
+
+@pytest.mark.parametrize("kind", ["empty", "cut", "text", "longer", "infinite"])
+def test_damaged_snapshots_are_refused(kind):
+    with pytest.raises(SnapshotError):
+        insight().session(damaged_snapshots()[kind])
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_are_refused_or_read(noise):
+    try:
+        insight().session(noise)
+    except SnapshotError as error:
+        assert len(str(error).splitlines()) == 1
+
+
+def test_a_snapshot_of_another_model_is_refused():
+    session, _ = observed(insight(seed=1), [("view", 1.7e9, {})])
+    with pytest.raises(SnapshotError, match="another model"):
+        insight().session(session.snapshot())
+
+
+@pytest.mark.parametrize("events", [[("view",)], [["view", 1.7e9, 5]], [()], [5]])
+def test_events_of_another_shape_are_refused(events):
+    with pytest.raises(EventError):
+        insight().score_many([events])
+
+
+def test_an_empty_history_has_nothing_to_read():
+    with pytest.raises(EventError, match="history 1"):
+        insight().score_many([[("view", 1.7e9)], []])
+
+
+def test_a_missing_runtime_says_what_to_install(tmp_path):
+    path = tmp_path / "shop.nsight"
+    from nearsight.bundle import write_bundle
+
+    write_bundle(path, made_up.bundle())
+    assert nearsight.load(path).runtime == "numpy"
+    with pytest.raises(RuntimeMissingError, match=r"step\.onnx"):
+        nearsight.load(path, runtime="onnx")
+    with pytest.raises(RuntimeMissingError, match="one of auto, litert"):
+        nearsight.load(path, runtime="torch")
