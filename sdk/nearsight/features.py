@@ -25,17 +25,16 @@ _FIRST_WEEKDAY = 3  # 1970-01-01 was a Thursday; Monday is 0
 _HOUR_SECONDS, _DAY_SECONDS = 3600, 86400
 
 
-def _circle(points: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _circle(points: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     turns = [2 * math.pi * point / points for point in range(points)]
-    return np.array([math.sin(turn) for turn in turns]), np.array([math.cos(turn) for turn in turns])
-
-
-_HOUR_SIN, _HOUR_COS = _circle(24)
-_WEEKDAY_SIN, _WEEKDAY_COS = _circle(7)
+    return tuple(map(math.sin, turns)), tuple(map(math.cos, turns))
 
 
 class _Ops(Protocol):
-    """The few operations that differ between one number and a column of them."""
+    """The few operations that differ between one number and a column of them, and the circles' sines and cosines."""
+
+    hour: Any
+    weekday: Any
 
     def clip(self, x: Any, low: Any, high: Any) -> Any: ...
     def log1p(self, x: Any) -> Any: ...
@@ -46,6 +45,7 @@ class _Ops(Protocol):
 class _Single:
     """One float at a time; a missing value is NaN."""
 
+    hour, weekday = _circle(24), _circle(7)
     log1p = staticmethod(math.log1p)
     integer = staticmethod(int)
 
@@ -60,6 +60,8 @@ class _Single:
 
 class _Columns:
     """Float64 arrays `(E,)`; a missing value is NaN."""
+
+    hour, weekday = np.array(_circle(24)), np.array(_circle(7))
 
     @staticmethod
     def clip(x: NDArray[np.float64], low: Any, high: Any) -> NDArray[np.float64]:
@@ -98,10 +100,10 @@ def _numbers(ops: _Ops, spec: Spec, moment: "_Moment", fields: Sequence[Any], st
         row += [moment.first, _standardised(ops, clock.gap, moment.gap), _standardised(ops, clock.age, moment.age)]
         if clock.hour:
             hour = ops.integer(moment.time) // _HOUR_SECONDS % 24
-            row += [_HOUR_SIN[hour], _HOUR_COS[hour]]
+            row += [ops.hour[0][hour], ops.hour[1][hour]]
         if clock.weekday:
             weekday = (ops.integer(moment.time) // _DAY_SECONDS + _FIRST_WEEKDAY) % 7
-            row += [_WEEKDAY_SIN[weekday], _WEEKDAY_COS[weekday]]
+            row += [ops.weekday[0][weekday], ops.weekday[1][weekday]]
     for number, x in zip(spec.numbers, fields, strict=True):
         present = x == x
         row.append(ops.where(present, _standardised(ops, number, x), 0.0))
@@ -194,7 +196,9 @@ class Encoder:
         values = [_float(number.name, fields.get(number.name)) for number in spec.numbers]
         step = _single_step(spec.steps, fields, cursor.count) if spec.steps else None
         numbers = _numbers(_SINGLE, spec, self._moment(seconds, cursor), values, step)
-        return np.array([codes], np.int32), np.array([numbers], np.float32)
+        row = np.empty((1, len(codes)), np.int32), np.empty((1, self._width), np.float32)
+        row[0][0], row[1][0] = codes, numbers
+        return row
 
     def now(self, seconds: float, cursor: Cursor) -> Row:
         """The reserved row that asks without an event: the time that has passed and nothing else."""
