@@ -1,7 +1,6 @@
 import doctest
 
 import pytest
-
 from nearsight import testing
 from nearsight.testing import scripted
 
