@@ -6,7 +6,7 @@ PYTHON ?= python3
 FULL := .venv
 DEVICE := .venv-device
 BUNDLE := build/fixture.nsight
-PIP := -m pip --disable-pip-version-check install --quiet
+PIP := -m pip --disable-pip-version-check install -qq
 
 export PIP_NO_WARN_SCRIPT_LOCATION := 1
 
@@ -53,7 +53,7 @@ $(FULL)/.ready: $(FULL)/.demo
 
 $(DEVICE)/.ready: $(DEVICE)/pyvenv.cfg pyproject.toml constraints-device.txt
 	@echo "Installing the device package and its test tools into $(DEVICE) ..."
-	@$(DEVICE)/bin/python $(PIP) --constraint constraints-device.txt --editable '.[tflite]' pytest hypothesis
+	@$(DEVICE)/bin/python $(PIP) --constraint constraints-device.txt --editable '.[tflite]' pytest
 	@touch $@
 
 %/pyvenv.cfg:

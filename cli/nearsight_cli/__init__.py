@@ -1,1 +1,1 @@
-"""The command line: parses and prints, one call per command."""
+"""The command line: every command parses its options, makes one call and prints the result."""
