@@ -66,7 +66,7 @@ class PairedLSTM(tf_keras.layers.Layer):  # type: ignore[misc]
         units = self.units
         self.kernel = self.add_weight("kernel", (shape[-1], 4 * units), initializer="glorot_uniform")
         self.recurrent_kernel = self.add_weight("recurrent_kernel", (units, 4 * units), initializer="orthogonal")
-        open_gate = tf.constant_initializer(np.repeat(np.float32([0, 1, 0, 0]), units))
+        open_gate = tf.constant_initializer(np.repeat(np.array([0, 1, 0, 0], np.float32), units))
         self.bias = self.add_weight("bias", (4 * units,), initializer=open_gate)
         super().build(shape)
 
@@ -88,10 +88,10 @@ class PairedLSTM(tf_keras.layers.Layer):  # type: ignore[misc]
         return tf.concat([answers, asked], axis=1)
 
     def _projected(self, x: Any) -> Any:
-        return tf.matmul(x, self.kernel) + self.bias
+        return tf.tensordot(x, self.kernel, 1) + self.bias
 
     def _cell(self, projected: Any, h: Any, c: Any) -> tuple[Any, Any]:
-        gates = projected + tf.matmul(h, self.recurrent_kernel)
+        gates = projected + tf.tensordot(h, self.recurrent_kernel, 1)
         gate, candidate = tf.sigmoid(gates[..., : 3 * self.units]), tf.tanh(gates[..., 3 * self.units :])
         admit, forget, show = tf.split(gate, 3, axis=-1)
         c = forget * c + admit * candidate

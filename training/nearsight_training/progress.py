@@ -1,4 +1,4 @@
-"""How long work tells what it is doing: a title, a number of steps, a note per step. Rooms speak it; the CLI draws it."""
+"""How long work tells what it is doing: a title, a number of steps, a note per step. The CLI draws it."""
 
 from typing import Protocol
 

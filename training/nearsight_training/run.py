@@ -114,7 +114,7 @@ def save_run(path: str | Path, run: Run, weights: Weights, histories: Histories,
         folder = Path(temporary, "new")
         folder.mkdir()
         folder.joinpath(_RUN).write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=1))
-        np.savez(folder / _WEIGHTS, **weights)
+        np.savez(folder / _WEIGHTS, allow_pickle=False, **weights)
         write_histories(folder / _HISTORIES, histories)
         if logs is not None:
             shutil.copytree(logs, folder / LOGS)
