@@ -1,0 +1,114 @@
+"""Real histories through a step graph, many at once: what it says after every event and to every question."""
+
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from nearsight.backends import Backend
+from nearsight.features import segment_starts
+from nearsight.spec import Spec
+from nearsight.trunk import Trunk
+from nearsight_training.histories import Histories
+
+__all__ = ["BLOCK", "Replay", "begins", "fresh_questions", "labelled", "places", "replayed", "streamed"]
+
+Floats = NDArray[np.float32]
+BLOCK = 256  # histories stepped together; a runtime always sees this shape
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """The heads after every event `(E, O)` and at every question `(Q, O)`.
+
+    `states` `(E, S)` are those that each event met, `asked_states` `(Q, S)` those that each question met; both are
+    empty unless they were kept.
+    """
+
+    heads: Floats
+    asked: Floats
+    states: Floats
+    asked_states: Floats
+
+
+def begins(spec: Spec, histories: Histories) -> NDArray[np.int64]:
+    """The events `(G,)` that meet an empty state."""
+    times = histories.times if spec.clock else None
+    return segment_starts(spec, times, histories.starts, len(histories.codes))
+
+
+def places(starts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """How many events each event follows since an empty state, `(size,)`."""
+    lengths: NDArray[np.int64] = np.diff(starts, append=size)
+    return np.arange(size) - np.repeat(starts, lengths)
+
+
+def labelled(histories: Histories) -> NDArray[np.int8]:
+    """The labels of all decisions, those after events before those at questions: `(E + Q, B)`."""
+    return np.concatenate([histories.labels, histories.ask_labels])
+
+
+def replayed(backend: Backend, trunk: Trunk, spec: Spec, histories: Histories, *, keep: bool = False) -> Replay:
+    """Step whole histories and, from the states between, their questions; `keep` keeps the states."""
+    events, questions, asked_after = len(histories.codes), len(histories.ask_codes), histories.ask_events
+    heads = np.zeros((events, trunk.outputs), np.float32)
+    states = np.zeros((events if keep else 0, trunk.state_size), np.float32)
+    asked_states = np.zeros((questions, trunk.state_size), np.float32)
+    by_event = np.argsort(asked_after, kind="stable")
+    for at, answers, before, after in _blocks(backend, trunk, histories, begins(spec, histories)):
+        heads[at] = answers
+        if keep:
+            states[at] = before
+        lows, highs = (np.searchsorted(asked_after[by_event], at, side) for side in ("left", "right"))
+        waiting = np.repeat(np.arange(len(at)), highs - lows)
+        within = np.arange(len(waiting)) - np.repeat(np.cumsum(highs - lows) - (highs - lows), highs - lows)
+        asked_states[by_event[lows[waiting] + within]] = after[waiting]
+    asked_states[fresh_questions(spec, histories)] = 0.0
+    asked = _answers(backend, histories.ask_codes, histories.ask_numbers, asked_states)
+    return Replay(heads, asked, states, asked_states if keep else asked_states[:0])
+
+
+def streamed(backend: Backend, trunk: Trunk, codes: NDArray[np.int32], numbers: Floats) -> Floats:
+    """One event after another, as a device does, from an empty state and without an end: heads `(E, O)`."""
+    state = np.zeros((1, trunk.state_size), np.float32)
+    heads = np.zeros((len(codes), trunk.outputs), np.float32)
+    for event in range(len(codes)):
+        heads[event], _, state = backend.step(codes[event : event + 1], numbers[event : event + 1], state)
+    return heads
+
+
+def _blocks(
+    backend: Backend, trunk: Trunk, histories: Histories, starts: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], Floats, Floats, Floats]]:
+    """For each step of each block: which events it took, the heads, and the states before and after.
+
+    Segments of like length go together; those that have ended repeat their last row, unread.
+    """
+    lengths = np.diff(starts, append=len(histories.codes))
+    by_length = np.argsort(-lengths, kind="stable")
+    for first in range(0, len(starts), BLOCK):
+        block = by_length[first : first + BLOCK]
+        begin, last = np.resize(starts[block], BLOCK), np.resize((starts + lengths - 1)[block], BLOCK)
+        state = np.zeros((BLOCK, trunk.state_size), np.float32)
+        for turn in range(int(lengths[block[0]])):
+            at = np.minimum(begin + turn, last)
+            heads, _, after = backend.step(histories.codes[at], histories.numbers[at], state)
+            going = int(np.count_nonzero(lengths[block] > turn))
+            yield at[:going], heads[:going], state[:going], after[:going]
+            state = after
+
+
+def fresh_questions(spec: Spec, histories: Histories) -> NDArray[np.bool_]:
+    """Which questions `(Q,)` the specification lets meet an empty state."""
+    after = histories.ask_events
+    counts = places(begins(spec, histories), len(histories.codes))[after] + 1
+    gaps = histories.ask_time - histories.times[after]
+    due = [spec.reset.due(int(count), float(gap)) for count, gap in zip(counts, gaps, strict=True)]
+    return np.array(due, bool)
+
+
+def _answers(backend: Backend, codes: NDArray[np.int32], numbers: Floats, states: Floats) -> Floats:
+    """Heads `(Q, O)` of single steps, in blocks of one shape."""
+    blocks = [np.arange(first, first + BLOCK) % len(codes) for first in range(0, len(codes), BLOCK)]
+    answers = [backend.step(codes[rows], numbers[rows], states[rows])[0] for rows in blocks]
+    return np.concatenate(answers)[: len(codes)] if answers else np.zeros((0, 0), np.float32)

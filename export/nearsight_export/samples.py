@@ -1,0 +1,75 @@
+"""What calibrates integer graphs: rows of real histories with the states that they met, and real windows."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from nearsight.backends.reference import NumpyBackend
+from nearsight.spec import Spec
+from nearsight.trunk import Trunk, Weights
+from nearsight_export.replay import BLOCK, replayed
+from nearsight_export.windows import drawn_windows
+from nearsight_training.histories import Histories
+
+__all__ = ["Samples", "collected"]
+
+_STEPS, _WINDOWS = 2048, 128
+
+
+class Samples(msgspec.Struct, frozen=True, kw_only=True):
+    """Inputs of the step graph, row by row, and of the window graph, history by history."""
+
+    step_codes: NDArray[np.int32]  # (n, K)
+    step_numbers: NDArray[np.float32]  # (n, N)
+    step_states: NDArray[np.float32]  # (n, S)
+    window_codes: NDArray[np.int32]  # (m, T, K)
+    window_numbers: NDArray[np.float32]  # (m, T, N)
+    window_lengths: NDArray[np.int32]  # (m,)
+
+    def steps(self) -> list[Mapping[str, Any]]:
+        """The step graph's inputs, in batches."""
+        batches = [slice(first, first + BLOCK) for first in range(0, len(self.step_codes), BLOCK)]
+        return [
+            {"codes": self.step_codes[at], "numbers": self.step_numbers[at], "state": self.step_states[at]}
+            for at in batches
+        ]
+
+    def windows(self) -> list[Mapping[str, Any]]:
+        """The window graph's inputs, one history each."""
+        return [
+            {"codes": self.window_codes[at], "numbers": self.window_numbers[at], "length": self.window_lengths[at]}
+            for at in (slice(history, history + 1) for history in range(len(self.window_codes)))
+        ]
+
+
+def collected(trunk: Trunk, spec: Spec, weights: Weights, window: int, histories: Histories, seed: int) -> Samples:
+    """Roll histories out in float32 and keep up to 2,048 steps and 128 windows.
+
+    The steps hold, for every number and every part of the state, those where it is smallest and largest, because a
+    range that is calibrated too narrowly clips; the rest is drawn.
+    """
+    replay = replayed(NumpyBackend(weights, trunk), trunk, spec, histories, keep=True)
+    codes = np.concatenate([histories.codes, histories.ask_codes])
+    numbers = np.concatenate([histories.numbers, histories.ask_numbers])
+    states = np.concatenate([replay.states, replay.asked_states])
+    rng = np.random.default_rng(seed)
+    extremes = {int(row) for column in _columns(numbers, states) for row in (column.argmin(), column.argmax())}
+    others = rng.permutation(len(codes))[: max(_STEPS - len(extremes), 0)]
+    kept = np.array(sorted(extremes | set(others.tolist())))
+    windows = drawn_windows(spec, histories, window, _WINDOWS, seed)
+    return Samples(
+        step_codes=codes[kept],
+        step_numbers=numbers[kept],
+        step_states=states[kept],
+        window_codes=windows.codes,
+        window_numbers=windows.numbers,
+        window_lengths=windows.lengths,
+    )
+
+
+def _columns(*arrays: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    for array in arrays:
+        yield from array.T

@@ -1,0 +1,38 @@
+"""TensorFlow functions into TFLite files at the precisions that nearsight ships."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nearsight_export.errors import ConversionError
+from nearsight_export.flatbuffer import foreign_operators, tidied
+from nearsight_export.tracing import Traced
+from nearsight_training.tensorflow import tf
+
+__all__ = ["Samples", "converted"]
+
+Samples = Sequence[Mapping[str, Any]]  # the graph's inputs by name, any number of times
+
+
+def converted(graph: Traced, precision: str, samples: Samples = (), *, wide: bool = False) -> bytes:
+    """Convert a graph to `precision`, with its border tensors named as its signature is and built-in operators only.
+
+    For "int8-full", `samples` calibrate the ranges of activations, which get 16 bits where `wide` and else 8. Raises
+    `ConversionError` where the result holds an operator that isn't built in.
+    """
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([graph.function], graph.owner)
+    if precision != "fp32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        # tflite-runtime 2.14 doesn't know the operator version that per-channel dense weights need.
+        converter._experimental_disable_per_channel_quantization_for_dense_layers = True
+    if precision == "fp16":
+        converter.target_spec.supported_types = [tf.float16]
+    if precision == "int8-full":
+        converter.representative_dataset = lambda: iter(samples)
+        kinds = tf.lite.OpsSet
+        narrow, sixteen = kinds.TFLITE_BUILTINS_INT8, kinds.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        converter.target_spec.supported_ops = [sixteen if wide else narrow]
+    content = tidied(converter.convert())
+    foreign = foreign_operators(content)
+    if foreign:
+        raise ConversionError(f"the graph needs operators that no built-in kernel runs: {', '.join(foreign)}")
+    return content

@@ -1,0 +1,22 @@
+"""The variants that an export makes: which graphs each holds, and at which precision."""
+
+__all__ = ["MEMBERS", "PRECISIONS", "VARIANTS", "artifacts", "onnx_source"]
+
+PRECISIONS = {
+    "fp32": "32-bit floats throughout",
+    "fp16": "weights as 16-bit floats, arithmetic in 32 bits",
+    "int8": "8-bit weights, activations quantised as they come (dynamic range)",
+    "int8-full": "8-bit weights and integers throughout; the step's activations and state have 16 bits",
+}
+MEMBERS = ("step.tflite", "window.tflite", "step.onnx", "window.onnx")
+VARIANTS = {"fp32": MEMBERS, "fp16": MEMBERS[:2], "int8": MEMBERS, "int8-full": MEMBERS[:2]}
+
+
+def artifacts(variants: tuple[str, ...]) -> tuple[str, ...]:
+    """The artifacts of `variants` as `VARIANT/MEMBER`, in the order in which they are made."""
+    return tuple(f"{variant}/{member}" for variant in variants for member in VARIANTS[variant])
+
+
+def onnx_source(variant: str) -> str:
+    """The variant whose ONNX graphs a bundle of `variant` carries: there is none at half precision or all-integer."""
+    return variant if "step.onnx" in VARIANTS[variant] else {"fp16": "fp32", "int8-full": "int8"}[variant]
