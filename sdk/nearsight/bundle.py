@@ -7,10 +7,11 @@ Writing is atomic: the file appears whole under its name, or not at all.
 import hashlib
 import io
 import os
-import tempfile
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
+from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import msgspec
 
@@ -28,27 +29,26 @@ _FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # equal content gives equal bytes
 
 
 class Bundle(msgspec.Struct, frozen=True):
-    """A bundle's manifest and its members' bytes, checked against it."""
+    """A bundle's manifest and its members' bytes; what `read_bundle` gives reads them when they are asked for."""
 
     manifest: Manifest
     members: Mapping[str, bytes]
 
 
 def read_bundle(source: str | os.PathLike[str] | bytes) -> Bundle:
-    """Read and check a bundle from a path or from bytes.
+    """Check a bundle, given as a path or as bytes, and open it.
 
-    Raises `BundleError` where it is missing, larger than 64 MB, not a zip, truncated, altered, of a newer format, or
-    holds anything that the manifest doesn't name.
+    Every member is read once to be checked and not kept; the one that is asked for is read and checked again. Raises
+    `BundleError` where it is missing, larger than 64 MB, not a zip, truncated, altered, of a newer format, or holds
+    anything that the manifest doesn't name.
     """
     where = "this bundle" if isinstance(source, bytes) else os.fspath(source)
-    content = source if isinstance(source, bytes) else _read_file(where)
-    if len(content) > _LARGEST_BUNDLE:
-        raise BundleError(f"{where} holds {len(content)} bytes where at most {_LARGEST_BUNDLE} are read")
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return _checked(archive, where)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError, ValueError) as error:
-        raise BundleError(f"{where} isn't a readable bundle ({error}): export it again or fetch it anew") from error
+    opener = partial(_opened, source, where)
+    with opener() as archive:
+        manifest = _checked(archive, where)
+        for name, seal in manifest.members.items():
+            _member(archive, name, seal, where)
+    return Bundle(manifest, _Members(opener, manifest.members, where))
 
 
 def sealed(members: Mapping[str, bytes], precisions: Mapping[str, str]) -> dict[str, Member]:
@@ -62,9 +62,9 @@ def sealed(members: Mapping[str, bytes], precisions: Mapping[str, str]) -> dict[
 def write_bundle(path: str | os.PathLike[str], bundle: Bundle) -> None:
     """Write a bundle atomically. Raises `BundleError` where the manifest and the members disagree."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+    with ZipFile(buffer, "w", ZIP_STORED) as archive:
         for name, content in {MANIFEST: msgspec.json.encode(bundle.manifest), **bundle.members}.items():
-            archive.writestr(zipfile.ZipInfo(name, _FIXED_DATE), content)
+            archive.writestr(ZipInfo(name, _FIXED_DATE), content)
     content = buffer.getvalue()
     read_bundle(content)
     write_atomically(path, content)
@@ -74,30 +74,54 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a file so that its name shows the whole content or what was there before; folders are made."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(target)
+        temporary.replace(target)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
-def _read_file(path: str) -> bytes:
+class _Members(Mapping[str, bytes]):
+    """The members of a bundle that stays where it is; none is held in memory."""
+
+    def __init__(self, opener: Callable[[], AbstractContextManager[ZipFile]], seals: Mapping[str, Member], where: str):
+        self._opener, self._seals, self._where = opener, seals, where
+
+    def __getitem__(self, name: str) -> bytes:
+        seal = self._seals[name]
+        with self._opener() as archive:
+            return _member(archive, name, seal, self._where)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._seals)
+
+    def __len__(self) -> int:
+        return len(self._seals)
+
+
+@contextmanager
+def _opened(source: str | os.PathLike[str] | bytes, where: str) -> Iterator[ZipFile]:
+    """The archive, with whatever its container's reader stumbles over turned into one sentence."""
     try:
-        with open(path, "rb") as file:
-            return file.read(_LARGEST_BUNDLE + 1)
+        size = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
+        if size > _LARGEST_BUNDLE:
+            raise BundleError(f"{where} holds {size} bytes where at most {_LARGEST_BUNDLE} are read")
+        with ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source) as archive:
+            yield archive
     except FileNotFoundError:
-        raise BundleError(f"there is no file {path}: pass the path of a .nsight bundle") from None
+        raise BundleError(f"there is no file {where}: pass the path of a .nsight bundle") from None
     except OSError as error:
-        raise BundleError(f"{path} can't be read ({error.strerror}): pass the path of a .nsight bundle") from None
+        raise BundleError(f"{where} can't be read ({error.strerror}): pass the path of a .nsight bundle") from None
+    except (BadZipFile, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError, ValueError) as error:
+        raise BundleError(f"{where} isn't a readable bundle ({error}): export it again or fetch it anew") from error
 
 
-def _checked(archive: zipfile.ZipFile, where: str) -> Bundle:
+def _checked(archive: ZipFile, where: str) -> Manifest:
     entries = archive.infolist()
     names = [entry.filename for entry in entries]
     if len(set(names)) != len(names):
@@ -105,14 +129,14 @@ def _checked(archive: zipfile.ZipFile, where: str) -> Bundle:
     if MANIFEST not in names:
         raise BundleError(f"{where} has no {MANIFEST}: it isn't a nearsight bundle")
     for entry in entries:
-        if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 0x1:
+        if entry.compress_type != ZIP_STORED or entry.flag_bits & 0x1:
             raise BundleError(f"{where} holds a compressed or encrypted member: a bundle's members are stored plainly")
     if archive.getinfo(MANIFEST).file_size > _LARGEST_MANIFEST:
         raise BundleError(f"{where} has a manifest of more than {_LARGEST_MANIFEST} bytes: export it again")
     manifest = _manifest(archive.read(MANIFEST), where)
     if set(names) - {MANIFEST} != set(manifest.members):
         raise BundleError(f"{where} doesn't hold what its manifest names: export it again or fetch it anew")
-    return Bundle(manifest, {name: _member(archive, name, seal, where) for name, seal in manifest.members.items()})
+    return manifest
 
 
 class _Format(msgspec.Struct):
@@ -133,7 +157,7 @@ def _manifest(content: bytes, where: str) -> Manifest:
     return manifest
 
 
-def _member(archive: zipfile.ZipFile, name: str, seal: Member, where: str) -> bytes:
+def _member(archive: ZipFile, name: str, seal: Member, where: str) -> bytes:
     entry = archive.getinfo(name)
     if entry.file_size != seal.bytes:
         raise BundleError(f"{where}: {name} has {entry.file_size} bytes where the manifest says {seal.bytes}")

@@ -1,11 +1,12 @@
 import io
 import zipfile
 
-import made_up
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+import made_up
 from nearsight import BundleError
 from nearsight.bundle import Bundle, read_bundle, write_atomically, write_bundle
 
@@ -38,7 +39,8 @@ def edited(**fields):
 
 def test_what_was_written_is_read(tmp_path):
     made = made_up.bundle()
-    assert read_bundle(packed(tmp_path, made)) == made
+    found = read_bundle(packed(tmp_path, made))
+    assert (found.manifest, dict(found.members)) == (made.manifest, made.members)
 
 
 def test_equal_content_gives_equal_bytes(tmp_path):
@@ -107,7 +109,7 @@ def test_no_damage_goes_unseen_or_crashes(tmp_path_factory, data):
         except BundleError as error:
             assert str(error)
         else:  # a byte that no reader of a zip looks at
-            assert found.members == made.members
+            assert dict(found.members) == made.members
             assert found.manifest == made.manifest
 
 
@@ -126,3 +128,11 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_member_that_changes_after_the_check_is_caught(tmp_path):
+    path = packed(tmp_path)
+    found = read_bundle(path)
+    path.write_bytes(rezipped(path.read_bytes(), lambda n, c: c[:-1] + b"x" if n == "step.npz" else c))
+    with pytest.raises(BundleError, match="altered"):
+        found.members["step.npz"]

@@ -1,10 +1,11 @@
 import math
 
-import made_up
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+import made_up
 from nearsight import EventError
 from nearsight.features import Cursor, Encoder, segment_starts
 from nearsight.spec import Category, Clock, Number, Reset, Spec, Steps

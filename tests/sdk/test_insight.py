@@ -1,9 +1,10 @@
-import made_up
-import nearsight
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+import made_up
+import nearsight
 from nearsight import EventError, RuntimeMissingError, SnapshotError
 from nearsight.backends.reference import load as numpy_backend
 from nearsight.insight import Insight

@@ -1,6 +1,7 @@
 import doctest
 
 import pytest
+
 from nearsight import testing
 from nearsight.testing import scripted
 

@@ -1,8 +1,9 @@
 """The step against an independent oracle: the whole network over a whole history, written the slow way in float64."""
 
-import made_up
 import numpy as np
 import pytest
+
+import made_up
 from nearsight.backends.reference import NumpyBackend
 from nearsight.heads import activations, calibrated
 from nearsight.trunk import Activation, Trunk
