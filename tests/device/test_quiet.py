@@ -1,0 +1,71 @@
+"""The device package opens no socket and writes no file: not in Python, and not in a runtime's native code either."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from device.cage import POSSIBLE
+from device.conftest import INSTALLED
+
+CAGE = Path(__file__).with_name("cage.py")
+USE = """
+import sys
+import nearsight
+insight = nearsight.load(sys.argv[2], runtime=sys.argv[3])
+session = insight.session()
+for turn in range(5):
+    reading = session.observe("view", time=1_700_000_000.0 + turn, price=3.0)
+session = insight.session(session.snapshot())
+later = session.score(time=1_700_090_000.0)
+many = insight.score_many([[("view", 1.0), ("cart", 2.0, {"price": 1.0})], [("purchase", 5.0)]])
+print(len(reading), len(later), len(many["purchase"]))
+"""
+WATCHED = """
+import os, sys
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod",
+           "shutil.", "tempfile.", "subprocess.", "os.system", "os.posix_spawn", "os.exec", "os.fork")
+def watch(event, arguments):
+    if event.startswith("socket.") or event.startswith(CHANGES) or event == "open" and arguments[2] & WRITING:
+        os.write(2, f"{event} {arguments}".encode())
+        os._exit(7)
+sys.addaudithook(watch)
+"""
+
+
+def run(*command: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-B", *map(str, command)], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("runtime", INSTALLED)
+def test_python_opens_no_socket_and_writes_no_file(runtime: str, bundle: Path) -> None:
+    done = run("-c", WATCHED + USE, "unused", bundle, runtime)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "2 2 2\n"
+
+
+@pytest.mark.parametrize(
+    "fault", ["import socket; socket.socket()", "open('left', 'w')", "open('left', 'a')", "import os; os.mkdir('left')"]
+)
+def test_the_watch_sees_a_planted_fault(fault: str, tmp_path: Path) -> None:
+    assert run("-c", f"{WATCHED}\nos.chdir({str(tmp_path)!r})\n{fault}").returncode == 7
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not POSSIBLE, reason="the filter is for Linux on x86-64 and 64-bit ARM")
+@pytest.mark.parametrize("runtime", INSTALLED)
+def test_native_code_opens_no_socket_and_writes_no_file(runtime: str, bundle: Path) -> None:
+    done = run(CAGE, USE, bundle, runtime)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "2 2 2\n"
+
+
+@pytest.mark.skipif(not POSSIBLE, reason="the filter is for Linux on x86-64 and 64-bit ARM")
+@pytest.mark.parametrize("call", ["socket(2, 1, 0)", "fopen(b'left', b'w')", "open(b'left', 0o101, 0o600)"])
+def test_the_cage_kills_native_code_that_does(call: str, tmp_path: Path) -> None:
+    code = f"import ctypes, os; os.chdir({str(tmp_path)!r}); ctypes.CDLL(None).{call}"
+    assert run(CAGE, code).returncode == -signal.SIGSYS
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,63 @@
+"""Every installed runtime gives the bundle's own answers; where none is installed, a sentence says what to install."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+
+import made_up
+import nearsight
+from device.conftest import DISTRIBUTIONS, INSTALLED
+from nearsight.bundle import Bundle, sealed, write_bundle
+
+TOLERANCE = 0.02  # the TFLite graph has 8-bit weights, and here they are random ones
+
+WITHOUT = """
+import sys
+for package in sys.argv[2].split(","):
+    sys.modules[package] = None
+import nearsight
+try:
+    insight = nearsight.load(sys.argv[1])
+except nearsight.RuntimeMissingError as error:
+    print(error)
+else:
+    print(insight.runtime, insight.session().observe("view", time=0.0)["purchase"])
+"""
+
+
+def without_runtimes(bundle: Path) -> str:
+    packages = ",".join(package for package in DISTRIBUTIONS.values() if package != "numpy")
+    command = [sys.executable, "-c", WITHOUT, str(bundle), packages]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_without_a_runtime_numpy_answers(bundle: Path) -> None:
+    expected = nearsight.load(bundle, runtime="numpy").session().observe("view", time=0.0)["purchase"]
+    assert without_runtimes(bundle) == f"numpy {expected}\n"
+
+
+def test_without_any_way_to_run_it_says_what_to_install(tmp_path: Path) -> None:
+    whole = made_up.bundle()
+    members = {"step.tflite": b"TFL3", "step.onnx": b"onnx"}
+    path = tmp_path / "graphs-only.nsight"
+    write_bundle(path, Bundle(replace(whole.manifest, members=sealed(members, {})), members))
+    sentence = without_runtimes(path)
+    assert sentence.count("\n") == 1
+    for extra in ("nearsight[litert]", "nearsight[tflite]", "nearsight[onnx]"):
+        assert extra in sentence
+    assert "step.npz" in sentence
+
+
+@pytest.mark.parametrize("runtime", INSTALLED)
+def test_a_runtime_goes_on_from_another_ones_snapshot(runtime: str, bundle: Path) -> None:
+    reference = nearsight.load(bundle, runtime="numpy").session()
+    session = nearsight.load(bundle, runtime=runtime).session()
+    for turn, event in enumerate(("view", "cart", "view", "purchase", "never seen")):
+        expected = reference.observe(event, time=3600.0 * turn, price=10.0 * turn)
+        reading = session.observe(event, time=3600.0 * turn, price=10.0 * turn)
+        np.testing.assert_allclose(list(reading.values()), list(expected.values()), atol=TOLERANCE)
+        session = nearsight.load(bundle, runtime=runtime).session(reference.snapshot())
