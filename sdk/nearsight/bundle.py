@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
-from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+from typing import BinaryIO
 
 import msgspec
 
+from nearsight.archive import Entry, contents, entries, packed
 from nearsight.errors import BundleError
 from nearsight.manifest import FORMAT, Manifest, Member
 
@@ -25,7 +26,6 @@ _GRAPHS = ("step.tflite", "window.tflite", "step.onnx", "window.onnx", "step.npz
 _MEMBERS = frozenset((*_GRAPHS, "vectors.json", "certificate.json", "MODEL_CARD.md"))
 _LARGEST_MANIFEST = 8_000_000
 _LARGEST_BUNDLE = 64_000_000
-_FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # equal content gives equal bytes
 
 
 class Bundle(msgspec.Struct, frozen=True):
@@ -44,11 +44,13 @@ def read_bundle(source: str | os.PathLike[str] | bytes) -> Bundle:
     """
     where = "this bundle" if isinstance(source, bytes) else os.fspath(source)
     opener = partial(_opened, source, where)
-    with opener() as archive:
-        manifest = _checked(archive, where)
-        for name, seal in manifest.members.items():
-            _member(archive, name, seal, where)
-    return Bundle(manifest, _Members(opener, manifest.members, where))
+    with opener() as file:
+        listed = entries(file)
+        manifest = _checked(file, listed, where)
+        members = _Members(opener, listed, manifest.members, where)
+        for name in members:
+            members.check(file, name)
+    return Bundle(manifest, members)
 
 
 def sealed(members: Mapping[str, bytes], precisions: Mapping[str, str]) -> dict[str, Member]:
@@ -61,11 +63,7 @@ def sealed(members: Mapping[str, bytes], precisions: Mapping[str, str]) -> dict[
 
 def write_bundle(path: str | os.PathLike[str], bundle: Bundle) -> None:
     """Write a bundle atomically. Raises `BundleError` where the manifest and the members disagree."""
-    buffer = io.BytesIO()
-    with ZipFile(buffer, "w", ZIP_STORED) as archive:
-        for name, content in {MANIFEST: msgspec.json.encode(bundle.manifest), **bundle.members}.items():
-            archive.writestr(ZipInfo(name, _FIXED_DATE), content)
-    content = buffer.getvalue()
+    content = packed({MANIFEST: msgspec.json.encode(bundle.manifest), **bundle.members})
     read_bundle(content)
     write_atomically(path, content)
 
@@ -89,13 +87,30 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
 class _Members(Mapping[str, bytes]):
     """The members of a bundle that stays where it is; none is held in memory."""
 
-    def __init__(self, opener: Callable[[], AbstractContextManager[ZipFile]], seals: Mapping[str, Member], where: str):
-        self._opener, self._seals, self._where = opener, seals, where
+    def __init__(
+        self,
+        opener: Callable[[], AbstractContextManager[BinaryIO]],
+        listed: Mapping[str, Entry],
+        seals: Mapping[str, Member],
+        where: str,
+    ) -> None:
+        self._opener, self._listed, self._seals, self._where = opener, listed, seals, where
+
+    def check(self, file: BinaryIO, name: str) -> bytes:
+        content, seal = contents(file, self._listed[name]), self._seals[name]
+        if len(content) != seal.bytes:
+            raise BundleError(
+                f"{self._where}: {name} has {len(content)} bytes where the manifest says {seal.bytes}: export it again"
+            )
+        if _sha256(content) != seal.sha256:
+            raise BundleError(f"{self._where}: {name} was altered after the export: export it again or fetch it anew")
+        return content
 
     def __getitem__(self, name: str) -> bytes:
-        seal = self._seals[name]
-        with self._opener() as archive:
-            return _member(archive, name, seal, self._where)
+        if name not in self._seals:
+            raise KeyError(name)
+        with self._opener() as file:
+            return self.check(file, name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._seals)
@@ -105,36 +120,29 @@ class _Members(Mapping[str, bytes]):
 
 
 @contextmanager
-def _opened(source: str | os.PathLike[str] | bytes, where: str) -> Iterator[ZipFile]:
-    """The archive, with whatever its container's reader stumbles over turned into one sentence."""
+def _opened(source: str | os.PathLike[str] | bytes, where: str) -> Iterator[BinaryIO]:
+    """The file, with whatever stands in the way of reading it turned into one sentence."""
     try:
         size = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
         if size > _LARGEST_BUNDLE:
             raise BundleError(f"{where} holds {size} bytes where at most {_LARGEST_BUNDLE} are read")
-        with ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source) as archive:
-            yield archive
+        with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:
+            yield file
     except FileNotFoundError:
         raise BundleError(f"there is no file {where}: pass the path of a .nsight bundle") from None
     except OSError as error:
         raise BundleError(f"{where} can't be read ({error.strerror}): pass the path of a .nsight bundle") from None
-    except (BadZipFile, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError, ValueError) as error:
+    except ValueError as error:
         raise BundleError(f"{where} isn't a readable bundle ({error}): export it again or fetch it anew") from error
 
 
-def _checked(archive: ZipFile, where: str) -> Manifest:
-    entries = archive.infolist()
-    names = [entry.filename for entry in entries]
-    if len(set(names)) != len(names):
-        raise BundleError(f"{where} holds a member twice: export it again or fetch it anew")
-    if MANIFEST not in names:
+def _checked(file: BinaryIO, listed: Mapping[str, Entry], where: str) -> Manifest:
+    if MANIFEST not in listed:
         raise BundleError(f"{where} has no {MANIFEST}: it isn't a nearsight bundle")
-    for entry in entries:
-        if entry.compress_type != ZIP_STORED or entry.flag_bits & 0x1:
-            raise BundleError(f"{where} holds a compressed or encrypted member: a bundle's members are stored plainly")
-    if archive.getinfo(MANIFEST).file_size > _LARGEST_MANIFEST:
+    if listed[MANIFEST].size > _LARGEST_MANIFEST:
         raise BundleError(f"{where} has a manifest of more than {_LARGEST_MANIFEST} bytes: export it again")
-    manifest = _manifest(archive.read(MANIFEST), where)
-    if set(names) - {MANIFEST} != set(manifest.members):
+    manifest = _manifest(contents(file, listed[MANIFEST]), where)
+    if set(listed) - {MANIFEST} != set(manifest.members):
         raise BundleError(f"{where} doesn't hold what its manifest names: export it again or fetch it anew")
     return manifest
 
@@ -155,16 +163,6 @@ def _manifest(content: bytes, where: str) -> Manifest:
     if strangers:
         raise BundleError(f"{where} holds members that no bundle has: {', '.join(sorted(strangers))[:200]}")
     return manifest
-
-
-def _member(archive: ZipFile, name: str, seal: Member, where: str) -> bytes:
-    entry = archive.getinfo(name)
-    if entry.file_size != seal.bytes:
-        raise BundleError(f"{where}: {name} has {entry.file_size} bytes where the manifest says {seal.bytes}")
-    content = archive.read(name)
-    if _sha256(content) != seal.sha256:
-        raise BundleError(f"{where}: {name} was altered after the export: export it again or fetch it anew")
-    return content
 
 
 def _sha256(content: bytes) -> str:
