@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from nearsight.trunk import CONV_WIDTH, Trunk, Weights, heads, step
 from nearsight_export.recording import OnnxOps, Recorder, Value
@@ -50,6 +49,9 @@ def window_model(trunk: Trunk, weights: Weights) -> bytes:
 
 def quantised(model: bytes) -> bytes:
     """The same graph with 8-bit weights and activations that are quantised as they come, by onnxruntime's tool."""
+    import nearsight_export.ort  # noqa: F401  # telemetry off before onnxruntime is imported
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "source.onnx"), Path(folder, "target.onnx")
         source.write_bytes(model)

@@ -12,7 +12,7 @@ from nearsight.spec import Spec
 from nearsight.trunk import Trunk
 from nearsight_training.histories import Histories
 
-__all__ = ["BLOCK", "Replay", "begins", "fresh_questions", "labelled", "places", "replayed", "streamed"]
+__all__ = ["BLOCK", "Replay", "begins", "fresh_questions", "labelled", "places", "replayed", "streamed", "streamed_states"]
 
 Floats = NDArray[np.float32]
 BLOCK = 256  # histories stepped together; a runtime always sees this shape
@@ -55,26 +55,38 @@ def replayed(backend: Backend, trunk: Trunk, spec: Spec, histories: Histories, *
     states = np.zeros((events if keep else 0, trunk.state_size), np.float32)
     asked_states = np.zeros((questions, trunk.state_size), np.float32)
     by_event = np.argsort(asked_after, kind="stable")
+    sorted_after = asked_after[by_event]
     for at, answers, before, after in _blocks(backend, trunk, histories, begins(spec, histories)):
         heads[at] = answers
         if keep:
             states[at] = before
-        lows, highs = (np.searchsorted(asked_after[by_event], at, side) for side in ("left", "right"))
+        lows, highs = (np.searchsorted(sorted_after, at, side) for side in ("left", "right"))
         waiting = np.repeat(np.arange(len(at)), highs - lows)
         within = np.arange(len(waiting)) - np.repeat(np.cumsum(highs - lows) - (highs - lows), highs - lows)
         asked_states[by_event[lows[waiting] + within]] = after[waiting]
     asked_states[fresh_questions(spec, histories)] = 0.0
-    asked = _answers(backend, histories.ask_codes, histories.ask_numbers, asked_states)
+    asked = _answers(backend, trunk, histories.ask_codes, histories.ask_numbers, asked_states)
     return Replay(heads, asked, states, asked_states if keep else asked_states[:0])
 
 
 def streamed(backend: Backend, trunk: Trunk, codes: NDArray[np.int32], numbers: Floats) -> Floats:
     """One event after another, as a device does, from an empty state and without an end: heads `(E, O)`."""
+    return np.concatenate([heads for heads, _ in _stream(backend, trunk, codes, numbers)])
+
+
+def streamed_states(backend: Backend, trunk: Trunk, codes: NDArray[np.int32], numbers: Floats) -> Floats:
+    """The states `(E, S)` that the events of such a stream meet."""
+    return np.concatenate([state for _, state in _stream(backend, trunk, codes, numbers)])
+
+
+def _stream(
+    backend: Backend, trunk: Trunk, codes: NDArray[np.int32], numbers: Floats
+) -> Iterator[tuple[Floats, Floats]]:
     state = np.zeros((1, trunk.state_size), np.float32)
-    heads = np.zeros((len(codes), trunk.outputs), np.float32)
     for event in range(len(codes)):
-        heads[event], _, state = backend.step(codes[event : event + 1], numbers[event : event + 1], state)
-    return heads
+        heads, _, following = backend.step(codes[event : event + 1], numbers[event : event + 1], state)
+        yield heads, state
+        state = following
 
 
 def _blocks(
@@ -107,8 +119,11 @@ def fresh_questions(spec: Spec, histories: Histories) -> NDArray[np.bool_]:
     return np.array(due, bool)
 
 
-def _answers(backend: Backend, codes: NDArray[np.int32], numbers: Floats, states: Floats) -> Floats:
+def _answers(backend: Backend, trunk: Trunk, codes: NDArray[np.int32], numbers: Floats, states: Floats) -> Floats:
     """Heads `(Q, O)` of single steps, in blocks of one shape."""
-    blocks = [np.arange(first, first + BLOCK) % len(codes) for first in range(0, len(codes), BLOCK)]
-    answers = [backend.step(codes[rows], numbers[rows], states[rows])[0] for rows in blocks]
-    return np.concatenate(answers)[: len(codes)] if answers else np.zeros((0, 0), np.float32)
+    heads = np.zeros((len(codes), trunk.outputs), np.float32)
+    for first in range(0, len(codes), BLOCK):
+        rows = np.arange(first, first + BLOCK) % len(codes)
+        size = min(BLOCK, len(codes) - first)
+        heads[first : first + size] = backend.step(codes[rows], numbers[rows], states[rows])[0][:size]
+    return heads

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from nearsight.backends.reference import NumpyBackend
 from nearsight.spec import Spec
 from nearsight.trunk import Trunk, Weights
-from nearsight_export.replay import BLOCK, replayed
+from nearsight_export.replay import BLOCK, replayed, streamed_states
 from nearsight_export.windows import drawn_windows
 from nearsight_training.histories import Histories
 
 __all__ = ["Samples", "collected"]
 
-_STEPS, _WINDOWS = 2048, 128
+_STEPS, _WINDOWS, _STREAM = 2048, 128, 2000
 
 
 class Samples(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,8 +30,9 @@ class Samples(msgspec.Struct, frozen=True, kw_only=True):
     window_lengths: NDArray[np.int32]  # (m,)
 
     def steps(self) -> list[Mapping[str, Any]]:
-        """The step graph's inputs, in batches."""
-        batches = [slice(first, first + BLOCK) for first in range(0, len(self.step_codes), BLOCK)]
+        """The step graph's inputs in batches of one size, which the calibrator wants; the last one wraps around."""
+        size = len(self.step_codes)
+        batches = [np.arange(first, first + BLOCK) % size for first in range(0, size, BLOCK)]
         return [
             {"codes": self.step_codes[at], "numbers": self.step_numbers[at], "state": self.step_states[at]}
             for at in batches
@@ -49,12 +50,15 @@ def collected(trunk: Trunk, spec: Spec, weights: Weights, window: int, histories
     """Roll histories out in float32 and keep up to 2,048 steps and 128 windows.
 
     The steps hold, for every number and every part of the state, those where it is smallest and largest, because a
-    range that is calibrated too narrowly clips; the rest is drawn.
+    range that is calibrated too narrowly clips; the rest is drawn. Among them are the states of one stream of 2,000
+    events without an end, since devices stream for months.
     """
     replay = replayed(NumpyBackend(weights, trunk), trunk, spec, histories, keep=True)
-    codes = np.concatenate([histories.codes, histories.ask_codes])
-    numbers = np.concatenate([histories.numbers, histories.ask_numbers])
-    states = np.concatenate([replay.states, replay.asked_states])
+    stream = np.arange(_STREAM) % len(histories.codes)
+    codes = np.concatenate([histories.codes, histories.ask_codes, histories.codes[stream]])
+    numbers = np.concatenate([histories.numbers, histories.ask_numbers, histories.numbers[stream]])
+    long = streamed_states(NumpyBackend(weights, trunk), trunk, histories.codes[stream], histories.numbers[stream])
+    states = np.concatenate([replay.states, replay.asked_states, long])
     rng = np.random.default_rng(seed)
     extremes = {int(row) for column in _columns(numbers, states) for row in (column.argmin(), column.argmax())}
     others = rng.permutation(len(codes))[: max(_STEPS - len(extremes), 0)]

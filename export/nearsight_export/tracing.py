@@ -79,8 +79,8 @@ def step_function(trunk: Trunk, weights: Weights) -> Traced:
 def window_function(trunk: Trunk, weights: Weights, length: int) -> Traced:
     """The window graph of plain layers as a concrete function for one history of at most `length` events.
 
-    `codes (1, T, K) int32, numbers (1, T, N) float32, length (1,) int32` → `heads`, `embedding`. The LSTM stays one
-    operator in TFLite.
+    `codes (1, T, K) int32, numbers (1, T, N) float32, length (1,) int32` → `heads`, `embedding`. The LSTM becomes
+    TFLite's single operator, which remembers its state between calls: reset the interpreter's variables before each.
     """
     model = window_model(trunk, weights, length)
 
@@ -93,7 +93,7 @@ def window_function(trunk: Trunk, weights: Weights, length: int) -> Traced:
 
 
 def unrolled_window_function(trunk: Trunk, weights: Weights, length: int) -> Traced:
-    """`window_function` with the LSTM as `ceil(T / 2)` cells of plain operators, which integer kernels are fast at."""
+    """The same graph with the LSTM as `ceil(T / 2)` cells of plain operators, which remembers nothing between calls."""
     ops = TensorOps()
 
     @tf.function(autograph=False, input_signature=_window_specs(trunk, length))

@@ -4,11 +4,11 @@ from typing import Any, Protocol
 
 import msgspec
 import numpy as np
-import onnxruntime
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from nearsight.spec import Spec
+from nearsight_export.ort import loaded
 from nearsight_export.replay import begins, fresh_questions, places
 from nearsight_training.histories import Histories
 
@@ -87,10 +87,7 @@ class OnnxWindow:
     """An ONNX window graph: one history per call, as a quantised graph's scales span whatever is passed together."""
 
     def __init__(self, content: bytes) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        self._session = loaded(content)
 
     def answers(self, windows: Windows) -> Floats:
         """See `WindowGraph.answers`."""
