@@ -34,27 +34,26 @@ class InterpreterBackend:
 
 
 class _Loaded:
-    """An interpreter with its tensors allocated for `size` events.
-
-    The graph's inputs are found by name; its outputs stand in the alphabetical order of theirs.
-    """
+    """An interpreter with its tensors allocated for `size` events; the graph's inputs and outputs are found by name."""
 
     def __init__(self, new: Callable[[], Any], trunk: Trunk, size: int) -> None:
         self.size = size
+        widths = {"codes": len(trunk.code_sizes), "numbers": trunk.numbers, "state": trunk.state_size}
         try:
             interpreter = new()
-            inputs = [_input_index(interpreter, name) for name in ("codes", "numbers", "state")]
-            widths = (len(trunk.code_sizes), trunk.numbers, trunk.state_size)
-            for index, width in zip(inputs, widths, strict=True):
-                interpreter.resize_tensor_input(index, [size, width])
+            inputs = {detail["name"]: detail["index"] for detail in interpreter.get_input_details()}
+            for name, width in widths.items():
+                interpreter.resize_tensor_input(inputs[name], [size, width])
             interpreter.allocate_tensors()
+            outputs = {detail["name"]: detail for detail in interpreter.get_output_details()}
+            found = [outputs[name]["shape"][-1] for name in ("heads", "embedding", "next_state")]
         except (KeyError, RuntimeError, ValueError) as error:
             raise BundleError(f"step.tflite can't be loaded ({error}): export it again") from error
-        outputs = interpreter.get_output_details()
-        if [detail["shape"][-1] for detail in outputs] != [trunk.units, trunk.outputs, trunk.state_size]:
+        if found != [trunk.outputs, trunk.units, trunk.state_size]:
             raise BundleError("step.tflite doesn't have the manifest's outputs: export it again")
-        self._codes, self._numbers, self._state = inputs
-        self._embedding, self._heads, self._next_state = [detail["index"] for detail in outputs]
+        self._codes, self._numbers, self._state = (inputs[name] for name in widths)
+        self._heads, self._embedding = outputs["heads"]["index"], outputs["embedding"]["index"]
+        self._next_state = outputs["next_state"]["index"]
         self._set, self._get, self._invoke = interpreter.set_tensor, interpreter.get_tensor, interpreter.invoke
 
     def run(self, codes: NDArray[np.int32], numbers: Floats, state: Floats) -> tuple[Floats, Floats, Floats]:
@@ -65,12 +64,3 @@ class _Loaded:
         put(self._state, state)
         self._invoke()
         return get(self._heads), get(self._embedding), get(self._next_state)
-
-
-def _input_index(interpreter: Any, name: str) -> int:
-    """The index of the input called `name`, whatever prefix and suffix the converter gave it."""
-    for detail in interpreter.get_input_details():
-        if detail["name"].removeprefix("serving_default_").split(":")[0] == name:
-            index: int = detail["index"]
-            return index
-    raise KeyError(f"no input is called {name}")
