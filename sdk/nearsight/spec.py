@@ -41,16 +41,19 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """One number per event whose bounds depend on its position: the article's wide table, MinMax-scaled by column.
 
     The value at position `i` becomes `(clip(x) - lows[i]) / (highs[i] - lows[i])`, 0 where both bounds are equal.
-    Positions past the last column use the last column's bounds.
+    Positions past the last column use the last column's bounds. `columns` are the table's names for the positions.
     """
 
     name: str
     lows: tuple[float, ...]
     highs: tuple[float, ...]
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.lows or len(self.lows) != len(self.highs):
             raise ValueError(f"{self.name!r} needs as many lower as upper bounds, and at least one")
+        if len(self.columns) not in (0, len(self.lows)):
+            raise ValueError(f"{self.name!r} needs a name for each position, or none at all")
 
 
 class Clock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -38,9 +38,11 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Training from an event log.
 
     `event` is None where the log has no such column; every row is then an event called `every`. `fields` is None for
-    every other column that can be used. `split` is "time" (past against future, and users apart) or "user" (users
-    apart). With `cutoff` (a date, a time or seconds since 1970) the test asks each user at that moment and sees nothing
-    later. `window` is the longest crop trained on and the length of the window graphs, in events.
+    every other column that can be used; `categories` are fields that hold names even where they look like numbers.
+    `split` is "time" (past against future, and users apart) or "user" (users apart). With `cutoff` (a date, a time or
+    seconds since 1970) the test asks each user at that moment and sees nothing later. `asks` are the questions drawn
+    per event from the silence behind it. `window` is the longest crop trained on and the length of the window graphs,
+    in events.
     """
 
     user: str = "user"
@@ -48,12 +50,14 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     event: str | None = "event"
     every: str = "event"
     fields: tuple[str, ...] | None = None
+    categories: tuple[str, ...] = ()
     targets: tuple[Target, ...] = ()
     next_event: bool = True
     split: str = "time"
     cutoff: str | float | None = None
     validation_share: float = 0.1
     test_share: float = 0.2
+    asks: int = 4
     min_users: int = 5
     window: int = 32
     size: Size = Size()

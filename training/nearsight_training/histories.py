@@ -1,6 +1,6 @@
 """Encoded histories with their labels, laid end to end: what training reads, and what proofs and peers replay."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,21 @@ class Histories:
             ask_history=places[self.ask_history[questions]],
             **{name: getattr(self, name)[questions] for name in _PER_QUESTION},
         )
+
+    def shortened(self, lengths: NDArray[np.int64]) -> "Histories":
+        """Only the first `lengths[i]` events of each history `(H,)`; one without events goes, as do later questions."""
+        kept = self.positions < np.repeat(lengths, self.lengths)
+        asked = self.ask_after <= lengths[self.ask_history]
+        questions = {name: getattr(self, name)[asked] for name in _PER_QUESTION}
+        cut = replace(
+            self,
+            starts=(np.cumsum(lengths) - lengths).astype(np.int64),
+            fields={name: values[kept] for name, values in self.fields.items()},
+            **{name: getattr(self, name)[kept] for name in _PER_EVENT},
+            ask_history=self.ask_history[asked],
+            **questions,
+        )
+        return cut.take(np.flatnonzero(lengths)) if not lengths.all() else cut
 
 
 _PER_EVENT = ("codes", "numbers", "times", "names", "labels", "next_codes")

@@ -1,0 +1,64 @@
+"""A network's raw answers on histories: after every event and to every question."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearsight.heads import BinaryHead, Head
+from nearsight_training.histories import Histories
+from nearsight_training.sequences import batches, crops, rounds
+from nearsight_training.tensorflow import tf
+
+__all__ = ["Answers", "answers", "probabilities", "scored"]
+
+_BATCH_EVENTS = 16384
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Logits after each event, (E, O), and to each question, (Q, O), both float32."""
+
+    events: NDArray[np.float32]
+    asks: NDArray[np.float32]
+
+
+def answers(model: Any, histories: Histories) -> Answers:
+    """Run a train graph that was built with `asks=True` over whole histories, however long, uncut."""
+    outputs = model.outputs[0].shape[-1]
+    events = np.zeros((len(histories.codes), outputs), np.float32)
+    asks = np.zeros((len(histories.ask_time), outputs), np.float32)
+    run = tf.function(lambda codes, numbers: model([codes, numbers])[0], input_signature=_signature(model))
+    whole = crops(histories, int(histories.lengths.max(initial=1)))
+    for chosen in [*rounds(histories)] or [np.full(len(events), -1, np.int64)]:
+        for batch in batches(histories, whole, _BATCH_EVENTS, chosen):
+            first, second = np.split(run(batch.codes, batch.numbers).numpy(), 2, axis=1)
+            events[batch.events[batch.events >= 0]] = first[batch.events >= 0]
+            asks[batch.asks[batch.asks >= 0]] = second[batch.asks >= 0]
+    return Answers(events, asks)
+
+
+def probabilities(logits: NDArray[np.float32], head: Head) -> NDArray[np.float64]:
+    """A head's calibrated probabilities from the logits `(n, O)`: `(n,)` of yes, or `(n, V)` of each next event."""
+    columns = logits[:, head.start : head.start + head.size].astype(np.float64)
+    if isinstance(head, BinaryHead):
+        yes: NDArray[np.float64] = 1 / (1 + np.exp(-(columns[:, 0] * head.scale + head.offset)))
+        return yes
+    powers = np.exp((columns - columns.max(1, keepdims=True)) / head.temperature)
+    shares: NDArray[np.float64] = powers / powers.sum(1, keepdims=True)
+    return shares
+
+
+def scored(histories: Histories, head: BinaryHead, cutoff: float | None) -> tuple[bool, NDArray[np.int64]]:
+    """What a yes/no head is judged on: the questions at `cutoff` if there is one, else the prefixes.
+
+    Returns whether these are questions, and the indices of those with a known label.
+    """
+    if cutoff is None:
+        return False, np.flatnonzero(histories.labels[:, head.start] >= 0)
+    return True, np.flatnonzero((histories.ask_labels[:, head.start] >= 0) & (histories.ask_time == cutoff))
+
+
+def _signature(model: Any) -> list[Any]:
+    return [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]

@@ -1,0 +1,57 @@
+"""Questions at moments without an event, so that the model learns to read silence."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearsight_training.config import LogConfig
+from nearsight_training.log import EventLog
+from nearsight_training.split import TEST, Plan
+
+__all__ = ["Asks", "drawn_asks"]
+
+
+@dataclass(frozen=True)
+class Asks:
+    """Q questions: at `times` (seconds since 1970), after the first `after` events of `history`; in this order."""
+
+    history: NDArray[np.int64]
+    after: NDArray[np.int64]
+    times: NDArray[np.float64]
+
+
+def drawn_asks(log: EventLog, config: LogConfig, split: Plan) -> Asks:
+    """Questions to train on, and those of the test.
+
+    Training and validation: `config.asks` per event, at times drawn evenly from the silence that follows it, as far as
+    its label can be known; with a cut-off, also one per user at that moment. Test: only the latter.
+    """
+    horizon = max((target.within_seconds for target in config.targets), default=0.0)
+    parts = [_in_silences(log, config, split, split.train_until - horizon)] if config.targets else []
+    if split.cutoff is not None and config.targets:
+        parts.append(_at_cutoff(log, split.cutoff))
+    columns = [np.concatenate([part[k] for part in parts]) if parts else np.zeros(0) for k in range(3)]
+    order = np.lexsort((columns[2], columns[1], columns[0]))
+    history, after, times = (column[order] for column in columns)
+    return Asks(history.astype(np.int64), after.astype(np.int64), times.astype(np.float64))
+
+
+def _in_silences(log: EventLog, config: LogConfig, split: Plan, last: float) -> tuple[NDArray[np.generic], ...]:
+    owners = log.owners
+    following = np.append(log.times[1:], np.inf)
+    following[log.starts[1:] - 1] = np.inf
+    span = np.minimum(following, last) - log.times
+    events = np.flatnonzero((span > 0) & (split.users != TEST)[owners])
+    events = np.repeat(events, config.asks)
+    share = np.random.default_rng(config.fitting.seed).random(len(events))
+    times = log.times[events] + np.maximum(share * span[events], 0.0)
+    inside = (times > log.times[events]) & (times < following[events])
+    events = events[inside]
+    return owners[events], events - log.starts[owners[events]] + 1, times[inside]
+
+
+def _at_cutoff(log: EventLog, cutoff: float) -> tuple[NDArray[np.generic], ...]:
+    after = np.add.reduceat(log.times <= cutoff, log.starts, dtype=np.int64)
+    asked = np.flatnonzero(after)
+    return asked, after[asked], np.full(len(asked), cutoff)

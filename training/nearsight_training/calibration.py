@@ -1,0 +1,41 @@
+"""Makes each head's probabilities honest, and chooses its threshold, on validation data."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from sklearn.linear_model import LogisticRegression
+
+from nearsight_training.metrics import best_threshold
+
+__all__ = ["platt", "temperature", "threshold"]
+
+_WIDEST = 3.0  # the temperature lies between exp(-3) and exp(3)
+
+
+def platt(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> tuple[float, float]:
+    """The scale and offset under which a logit `(n,)` best explains its label (Platt 1999).
+
+    (1, 0) where the logits say the opposite of the labels, which no scale should hide.
+    """
+    model = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000)
+    model.fit(np.asarray(logits, np.float64)[:, np.newaxis], labels)
+    scale, offset = float(model.coef_[0, 0]), float(model.intercept_[0])
+    return (scale, offset) if scale > 0 else (1.0, 0.0)
+
+
+def temperature(logits: NDArray[np.floating], codes: NDArray[np.integer]) -> float:
+    """The temperature under which logits `(n, V)` best explain the codes `(n,)` (1-based) (Guo et al. 2017)."""
+    rows, columns = logits.astype(np.float64), codes - 1
+
+    def surprise(log_temperature: float) -> float:
+        scaled = rows / np.exp(log_temperature)
+        top = scaled.max(1)
+        total = top + np.log(np.exp(scaled - top[:, np.newaxis]).sum(1))
+        return float(np.mean(total - scaled[np.arange(len(rows)), columns]))
+
+    return float(np.exp(minimize_scalar(surprise, bounds=(-_WIDEST, _WIDEST), method="bounded").x))
+
+
+def threshold(labels: NDArray[np.integer], probabilities: NDArray[np.floating]) -> float:
+    """The probability from which on "yes" has the best F1."""
+    return best_threshold(labels, probabilities)

@@ -1,0 +1,210 @@
+"""A user's table and the checks that turn its columns into times, names and numbers, line by line."""
+
+import csv
+import difflib
+import gzip
+import math
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from nearsight.errors import InputError
+
+__all__ = ["Table", "moment", "names_of", "numbers_of", "required", "times_of"]
+
+_GZIP, _PARQUET, _ZIP = b"\x1f\x8b", b"PAR1", b"PK\x03\x04"
+_KINDS = {".csv": "csv", ".jsonl": "json", ".ndjson": "json", ".parquet": "parquet"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns as they came, and where they came from. `first_line` is the file's line that holds row 0."""
+
+    name: str
+    frame: pl.DataFrame
+    first_line: int
+
+    @classmethod
+    def read(cls, path: Path) -> "Table":
+        """Read `.csv`, `.jsonl` or `.ndjson`, either of them also `.gz`, or `.parquet`.
+
+        Raises `InputError` where the file is missing, isn't what its name says, or names a column twice. Every column
+        of a CSV arrives as strings.
+        """
+        kind, content = _content(Path(path))
+        try:
+            return cls(Path(path).name, *_READERS[kind](content, Path(path).name))
+        except (pl.exceptions.PolarsError, UnicodeDecodeError, csv.Error) as error:
+            reason = str(error).split("\n")[0][:160]
+            raise InputError(f"{path} can't be read as {kind} ({reason}): check the file and its ending") from error
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns' names in the file's order."""
+        return self.frame.columns
+
+    def column(self, name: str) -> pl.Series:
+        """One column. Raises `InputError` with the nearest name where there is none of this name."""
+        if name in self.frame.columns:
+            return self.frame[name]
+        near = difflib.get_close_matches(name, self.frame.columns, 1, 0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(self.frame.columns[:20])}"
+        raise InputError(f"{self.name} has no column {name!r}: {hint}")
+
+    def line(self, row: int) -> str:
+        """Where a row stands, in words."""
+        return f"{self.name}, line {row + self.first_line}"
+
+
+def required(table: Table, name: str) -> pl.Series:
+    """A column of names without a gap, as strings. Raises `InputError` with the line of the first missing value."""
+    column = names_of(table, name)
+    if column is None:
+        raise InputError(f"{table.name}: column {name!r} must hold names, received {table.column(name).dtype}")
+    missing = (column == "").arg_true()
+    if len(missing):
+        raise InputError(f"{table.line(missing[0])}: column {name!r} is empty: every event needs a value there")
+    return column
+
+
+def names_of(table: Table, name: str) -> pl.Series | None:
+    """A column as strings with "" for a missing value, or None where its type isn't one of names."""
+    column = table.column(name)
+    if not (column.dtype in (pl.String, pl.Boolean, pl.Categorical, pl.Enum) or column.dtype.is_integer()):
+        return pl.Series([""] * len(column), dtype=pl.String) if column.dtype == pl.Null else None
+    return column.cast(pl.String).fill_null("")
+
+
+def numbers_of(table: Table, name: str) -> pl.Series | None:
+    """A column as float64 with NaN for a missing value, or None where it doesn't hold numbers throughout.
+
+    Raises `InputError` with the line of the first value that is NaN or infinite in the file itself.
+    """
+    column = table.column(name)
+    if column.dtype == pl.String:
+        column = column.replace("", None)
+    if not (column.dtype == pl.String or column.dtype.is_numeric()) or column.null_count() == len(column):
+        return None
+    numbers = column.cast(pl.Float64, strict=False)
+    if numbers.null_count() > column.null_count():
+        return None
+    wrong = (~numbers.is_finite()).fill_null(False).arg_true()
+    if len(wrong):
+        raise InputError(
+            f"{table.line(wrong[0])}: column {name!r} must hold finite numbers, received {column[wrong[0]]}: "
+            "leave the value empty where it isn't known"
+        )
+    return numbers.fill_null(math.nan)
+
+
+def times_of(table: Table, name: str) -> pl.Series:
+    """A column of times as float64 seconds since 1970.
+
+    Numbers are such seconds. Text is ISO 8601; a time with an offset becomes UTC, one without is taken as written.
+    Raises `InputError` with the line of the first missing or unparsable value.
+    """
+    column = table.column(name)
+    if column.dtype.is_temporal() and column.dtype not in (pl.Time, pl.Duration):
+        seconds = column.cast(pl.Datetime("us")).dt.timestamp("us").cast(pl.Float64) / 1e6
+        return _complete(table, name, column, seconds)
+    if column.dtype.is_numeric():
+        return _complete(table, name, column, column.cast(pl.Float64))
+    if column.dtype != pl.String:
+        raise InputError(f"{table.name}: column {name!r} must hold times, received {column.dtype}")
+    numbers = column.cast(pl.Float64, strict=False)
+    if numbers.null_count() < len(column) and numbers[0] is not None:
+        return _complete(table, name, column, numbers)
+    return _complete(table, name, column, pl.Series([_seconds(text) for text in column], dtype=pl.Float64))
+
+
+def _complete(table: Table, name: str, column: pl.Series, seconds: pl.Series) -> pl.Series:
+    wrong = (~seconds.is_finite()).fill_null(True).arg_true()
+    if len(wrong):
+        value = column[wrong[0]]
+        raise InputError(
+            f"{table.line(wrong[0])}: column {name!r} must hold a time in ISO 8601 or in seconds since 1970, "
+            f"received {'nothing' if value in (None, '') else repr(value)}"
+        )
+    return seconds
+
+
+def moment(value: str | float) -> float:
+    """A moment that a user wrote, in seconds since 1970: such seconds, or ISO 8601. Raises `InputError`."""
+    try:
+        found: float | None = float(value)
+    except ValueError:
+        found = _seconds(str(value))
+    if found is None or not math.isfinite(found):
+        raise InputError(f"a time must be ISO 8601 or seconds since 1970, received {value!r}")
+    return found
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        moment = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _content(path: Path) -> tuple[str, bytes]:
+    zipped = path.suffix == ".gz"
+    kind = _KINDS.get(Path(path.stem).suffix if zipped else path.suffix)
+    if kind is None or (zipped and kind == "parquet"):
+        known = ".csv, .csv.gz, .jsonl, .jsonl.gz, .ndjson or .parquet"
+        raise InputError(f"{path} must end in {known}: rename or convert it")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} can't be read ({error.strerror}): pass the path of a file") from error
+    return kind, _plain(path, content, zipped, kind)
+
+
+def _plain(path: Path, content: bytes, zipped: bool, kind: str) -> bytes:
+    if zipped:
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error) as error:
+            raise InputError(f"{path} isn't whole gzip data ({error}): fetch it again or rename it") from error
+    found = next((name for name, magic in _MAGIC.items() if content.startswith(magic)), None)
+    if (kind == "parquet") != (found == "Parquet") or (found and kind != "parquet"):
+        raise InputError(f"{path} holds {found or 'something else'} and not {kind}, as its name says: rename it")
+    if kind != "parquet" and b"\0" in content[:65536]:
+        raise InputError(f"{path} holds binary data and not {kind}, as its name says")
+    if kind == "csv" and content.lstrip()[:2] in (b'{"', b"[{"):
+        raise InputError(f"{path} holds JSON and not csv, as its name says: rename it to .jsonl")
+    return content
+
+
+_MAGIC = {"gzip data": _GZIP, "Parquet": _PARQUET, "a zip archive": _ZIP}
+
+
+def _csv(content: bytes, name: str) -> tuple[pl.DataFrame, int]:
+    if not content.strip():
+        raise InputError(f"{name} is empty: pass a file with a header and at least one row")
+    header = next(csv.reader([content.lstrip(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode().rstrip("\r")]))
+    twice = sorted({column for column in header if header.count(column) > 1})
+    if twice:
+        raise InputError(f"{name} has more than one column {twice[0]!r}: give every column a name of its own")
+    return pl.read_csv(content, infer_schema=False), 2
+
+
+def _json(content: bytes, name: str) -> tuple[pl.DataFrame, int]:
+    if not content.strip():
+        raise InputError(f"{name} is empty: pass a file with at least one line")
+    return pl.read_ndjson(content, infer_schema_length=None), 1
+
+
+def _parquet(content: bytes, name: str) -> tuple[pl.DataFrame, int]:  # noqa: ARG001  (one signature for all readers)
+    return pl.read_parquet(content), 1
+
+
+_READERS: dict[str, Callable[[bytes, str], tuple[Any, int]]] = {"csv": _csv, "json": _json, "parquet": _parquet}

@@ -1,0 +1,169 @@
+"""Finds the weights: Adam over batches of prefixes, stopped early, the best weights kept, everything seeded."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nearsight.errors import InputError
+from nearsight.heads import BinaryHead, Head
+from nearsight_training.config import Fitting
+from nearsight_training.histories import Histories
+from nearsight_training.progress import SILENT, Progress
+from nearsight_training.run import Epoch
+from nearsight_training.sequences import Batch, batches, crops, drawn, rounds
+from nearsight_training.tensorflow import tf, tf_keras
+
+__all__ = ["BatchLoss", "fit", "seeded"]
+
+_SMALLEST_RATE = 0.05  # of the first learning rate, where the cosine ends
+
+
+def seeded(seed: int) -> None:
+    """Seed Python, NumPy and TensorFlow and ask TensorFlow for the same result each time."""
+    tf_keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+class BatchLoss:
+    """A batch's loss as `(sum, weight)`: binary cross-entropy per known label, plus the next event's cross-entropy."""
+
+    def __init__(self, heads: Sequence[Head], fitting: Fitting) -> None:
+        self.binary = sum(isinstance(head, BinaryHead) for head in heads)
+        self.next_event = next((head for head in heads if not isinstance(head, BinaryHead)), None)
+        self.fitting = fitting
+
+    def __call__(self, logits: Any, labels: Any, next_codes: Any) -> tuple[Any, Any]:
+        """`logits (B, W, O)`, `labels (B, W, H)`, `next_codes (B, T)` with W = T or 2·T → two scalars."""
+        loss, weight = tf.constant(0.0), tf.constant(0.0)
+        if self.binary:
+            events, places = tf.shape(next_codes)[1], tf.range(tf.shape(labels)[1])
+            each = tf.where(places < events, 1.0, self.fitting.ask_weight)[tf.newaxis, :, tf.newaxis]
+            known = each * tf.cast(labels >= 0, tf.float32)
+            truth = tf.cast(tf.maximum(labels, 0), tf.float32)
+            losses = tf.nn.sigmoid_cross_entropy_with_logits(truth, logits[..., : self.binary])
+            loss, weight = tf.reduce_sum(losses * known), tf.reduce_sum(known)
+        if self.next_event is not None:
+            guesses = logits[:, : tf.shape(next_codes)[1], self.next_event.start :]
+            known = self._next_share() * tf.cast(next_codes > 0, tf.float32)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(next_codes - 1, 0), guesses)
+            loss, weight = loss + tf.reduce_sum(losses * known), weight + (0.0 if self.binary else tf.reduce_sum(known))
+        return loss, weight
+
+    def _next_share(self) -> float:
+        return self.fitting.next_weight if self.binary else 1.0
+
+
+def fit(
+    model: Any,
+    training: Histories,
+    validation: Histories,
+    heads: Sequence[Head],
+    fitting: Fitting,
+    window: int,
+    *,
+    progress: Progress = SILENT,
+    logs: Path | None = None,
+    before_step: Callable[[int], None] | None = None,
+) -> tuple[Epoch, ...]:
+    """Train a model made by `build(trunk, asks=True)` in place and leave it with its best validation loss's weights.
+
+    `before_step` is told each step's number (a pruning schedule lives there). `logs` is a folder for TensorBoard.
+    Raises `InputError` where the loss isn't finite.
+    """
+    generator = np.random.default_rng(fitting.seed)
+    step = _Step(model, BatchLoss(heads, fitting), _optimiser(fitting, training, window), before_step)
+    writer = tf.summary.create_file_writer(str(logs)) if logs else tf.summary.create_noop_writer()
+    epochs: list[Epoch] = []
+    best = (np.inf, model.get_weights())
+    progress.start("training", fitting.epochs)
+    for number in range(fitting.epochs):
+        began = time.perf_counter()
+        loss = step.epoch(training, fitting, window, generator)
+        checked = step.check(validation, fitting, window)
+        epochs.append(Epoch(loss=loss, validation_loss=checked, seconds=time.perf_counter() - began))
+        _write(writer, number, epochs[-1])
+        progress.advance(f"loss {loss:.4f}, validation {checked:.4f}")
+        if checked < best[0]:
+            best = (checked, model.get_weights())
+        elif len(epochs) - _best(epochs) > fitting.patience:
+            break
+    model.set_weights(best[1])
+    progress.finish(f"{len(epochs)} epochs, best validation loss {best[0]:.4f}")
+    return tuple(epochs)
+
+
+class _Step:
+    """One step of the optimiser and one check, each traced once for batches of any size."""
+
+    def __init__(self, model: Any, loss: BatchLoss, optimiser: Any, before: Callable[[int], None] | None) -> None:
+        self.model, self.loss, self.optimiser, self.before = model, loss, optimiser, before
+        self.count = 0
+        shapes = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
+        targets = [tf.TensorSpec([None, None, loss.binary], tf.int8), tf.TensorSpec([None, None], tf.int32)]
+        self._learn = tf.function(self._learned, input_signature=[*shapes, *targets])
+        self._look = tf.function(self._looked, input_signature=[*shapes, *targets])
+
+    def epoch(self, histories: Histories, fitting: Fitting, window: int, generator: np.random.Generator) -> float:
+        """Train on every crop once; returns the mean loss."""
+        chosen = drawn(histories, generator)
+        parts = crops(histories, window, generator)
+        total = np.zeros(2)
+        for batch in batches(histories, parts, fitting.batch_events, chosen, generator):
+            if self.before is not None:
+                self.before(self.count)
+            self.count += 1
+            total += self._run(self._learn, batch)
+        return _finite(total)
+
+    def check(self, histories: Histories, fitting: Fitting, window: int) -> float:
+        """The mean loss on every crop and, for each event, on one of its questions."""
+        chosen = next(rounds(histories), np.full(len(histories.codes), -1, np.int64))
+        total = np.zeros(2)
+        for batch in batches(histories, crops(histories, window), 4 * fitting.batch_events, chosen):
+            total += self._run(self._look, batch)
+        return _finite(total)
+
+    def _run(self, function: Any, batch: Batch) -> Any:
+        labels = batch.labels[..., : self.loss.binary]
+        return np.array([x.numpy() for x in function(batch.codes, batch.numbers, labels, batch.next_codes)])
+
+    def _learned(self, codes: Any, numbers: Any, labels: Any, next_codes: Any) -> tuple[Any, Any]:
+        with tf.GradientTape() as tape:
+            loss, weight = self.loss(self.model([codes, numbers], training=True)[0], labels, next_codes)
+            mean = loss / tf.maximum(weight, 1.0)
+        variables = self.model.trainable_variables
+        self.optimiser.apply_gradients(zip(tape.gradient(mean, variables), variables, strict=True))
+        return loss, weight
+
+    def _looked(self, codes: Any, numbers: Any, labels: Any, next_codes: Any) -> tuple[Any, Any]:
+        return self.loss(self.model([codes, numbers])[0], labels, next_codes)
+
+
+def _optimiser(fitting: Fitting, histories: Histories, window: int) -> Any:
+    parts = crops(histories, window)
+    steps = sum(1 for _ in batches(histories, parts, fitting.batch_events))
+    rate = tf_keras.optimizers.schedules.CosineDecay(
+        fitting.learning_rate, max(1, fitting.epochs * steps), alpha=_SMALLEST_RATE
+    )
+    return tf_keras.optimizers.Adam(rate, global_clipnorm=1.0)
+
+
+def _best(epochs: Sequence[Epoch]) -> int:
+    return int(np.argmin([epoch.validation_loss for epoch in epochs])) + 1
+
+
+def _finite(total: Any) -> float:
+    mean = float(total[0] / max(total[1], 1e-12))
+    if not np.isfinite(mean):
+        raise InputError(f"training met a loss of {mean}: pass a lower --learning-rate")
+    return mean
+
+
+def _write(writer: Any, number: int, epoch: Epoch) -> None:
+    with writer.as_default(step=number):
+        tf.summary.scalar("loss/training", epoch.loss)
+        tf.summary.scalar("loss/validation", epoch.validation_loss)
+    writer.flush()

@@ -1,0 +1,80 @@
+"""What happened afterwards, as far as the data can tell: labels at every prefix and at every question."""
+
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearsight.errors import InputError
+from nearsight_training.config import Target
+from nearsight_training.log import EventLog
+
+__all__ = ["UNKNOWN", "ask_labels", "event_labels", "next_index", "seconds"]
+
+UNKNOWN = -1
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+def seconds(duration: str) -> float:
+    """A duration such as "7d", "12h", "30m", "90s" or "2w" in seconds. Raises `InputError` where it isn't one."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhdw])", duration.strip())
+    if not found or float(found[1]) <= 0:
+        raise InputError(f"a duration must look like 30m, 12h, 7d or 2w, received {duration!r}")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def event_labels(log: EventLog, target: Target, until: NDArray[np.float64]) -> NDArray[np.int8]:
+    """The target's label after each event, (E,): 1 where one of its events lies in `(t, t + within]`, else 0.
+
+    Unknown (-1), yes or no alike, where `t + within` lies past `until` `(E,)`: were only the negatives left out,
+    the labels near the end would all be positive.
+    """
+    return _labels(log, target, log.times, _first_later(log), log.owners, until)
+
+
+def ask_labels(
+    log: EventLog,
+    target: Target,
+    history: NDArray[np.int64],
+    after: NDArray[np.int64],
+    times: NDArray[np.float64],
+    until: NDArray[np.float64],
+) -> NDArray[np.int8]:
+    """The same for questions `(Q,)`: asked at `times`, after the first `after` events of `history`.
+
+    `after` must count every event up to the question's time.
+    """
+    return _labels(log, target, times, log.starts[history] + after, history, until)
+
+
+def next_index(log: EventLog) -> NDArray[np.int64]:
+    """The index of the event that follows each one in its history, -1 behind the last, (E,)."""
+    following = np.arange(1, len(log.times) + 1)
+    following[log.starts[1:] - 1] = UNKNOWN
+    following[-1:] = UNKNOWN
+    return following
+
+
+def _labels(
+    log: EventLog,
+    target: Target,
+    times: NDArray[np.float64],
+    first_later: NDArray[np.int64],
+    history: NDArray[np.int64],
+    until: NDArray[np.float64],
+) -> NDArray[np.int8]:
+    hits = np.append(np.flatnonzero(np.isin(log.names, target.events)), len(log.times))
+    following = hits[np.searchsorted(hits, first_later)]
+    ends = log.starts[history] + log.lengths[history]
+    horizon = times + target.within_seconds
+    happened = (following < ends) & (np.append(log.times, np.inf)[following] <= horizon)
+    return np.where(horizon <= until, happened, UNKNOWN).astype(np.int8)
+
+
+def _first_later(log: EventLog) -> NDArray[np.int64]:
+    """The index of the first event in each event's history with a later time, or the history's end, (E,)."""
+    changes = np.diff(log.times, prepend=np.nan) != 0
+    changes[log.starts] = True
+    edges = np.append(np.flatnonzero(changes), len(log.times))
+    later: NDArray[np.int64] = edges[np.cumsum(changes)]
+    return later

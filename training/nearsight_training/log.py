@@ -1,0 +1,104 @@
+"""An event log, read from CSV, JSON lines or Parquet and laid out as histories: each user's events in order."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from nearsight.errors import InputError
+from nearsight_training.columns import Table, names_of, numbers_of, required, times_of
+from nearsight_training.config import LogConfig
+
+__all__ = ["RESERVED", "EventLog", "log_of", "read_log"]
+
+RESERVED = frozenset(("event", "time", "user", "self"))  # what `observe` and the tables already call something else
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventLog:
+    """E events of H users, sorted by user and then by time; events of equal time keep the file's order.
+
+    `fields` holds float64 arrays with NaN for a missing value, or arrays of strings with "" for one. `notes` say which
+    columns were left out and why.
+    """
+
+    users: NDArray[np.str_]  # (H,)
+    starts: NDArray[np.int64]  # (H,)
+    times: NDArray[np.float64]  # (E,) seconds since 1970
+    names: NDArray[np.str_]  # (E,)
+    fields: dict[str, NDArray[Any]]  # (E,) each
+    notes: tuple[str, ...] = ()
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """How many events each user has, (H,)."""
+        return np.diff(self.starts, append=len(self.times))
+
+    @property
+    def owners(self) -> NDArray[np.int64]:
+        """Each event's user, (E,)."""
+        return np.repeat(np.arange(len(self.users)), self.lengths)
+
+
+def read_log(path: Path, config: LogConfig) -> EventLog:
+    """Read the columns that `config` names. Raises `InputError` with the line of the first value that can't be used."""
+    return log_of(Table.read(path), config)
+
+
+def log_of(table: Table, config: LogConfig) -> EventLog:
+    """The event log in a table; raises as `read_log` does."""
+    roles = [config.user, config.time, *([config.event] if config.event is not None else [])]
+    for column in (*roles, *(config.fields or ()), *config.categories):
+        table.column(column)
+    if len(set(roles)) < len(roles):
+        raise InputError(f"user, time and event must be different columns, received {', '.join(roles)}")
+    if not len(table):
+        raise InputError(f"{table.name} holds no events: pass a log with at least one row")
+    fields, notes = _fields(table, config, set(roles))
+    frame = pl.DataFrame(
+        {
+            "user": required(table, config.user),
+            "time": times_of(table, config.time),
+            "event": required(table, config.event) if config.event is not None else [config.every] * len(table),
+            **{f"field:{name}": column for name, column in fields.items()},
+        }
+    )
+    return _laid_out(frame, tuple(fields), notes)
+
+
+def _fields(table: Table, config: LogConfig, roles: set[str]) -> tuple[dict[str, pl.Series], tuple[str, ...]]:
+    wanted = config.fields if config.fields is not None else [name for name in table.columns if name not in roles]
+    notes, fields = [], {}
+    for name in (*wanted, *(each for each in config.categories if each not in wanted)):
+        if name in RESERVED:
+            raise InputError(
+                f"a field can't be called {name!r}, which nearsight uses itself: rename the column or list the fields"
+            )
+        column = names_of(table, name) if name in config.categories else numbers_of(table, name)
+        column = names_of(table, name) if column is None else column
+        if column is not None:
+            fields[name] = column
+        elif config.fields is not None:
+            raise InputError(f"{table.name}: column {name!r} holds neither numbers nor names: leave it out")
+        else:
+            notes.append(f"{name}: left out, it holds neither numbers nor names")
+    return fields, tuple(notes)
+
+
+def _laid_out(frame: pl.DataFrame, fields: tuple[str, ...], notes: tuple[str, ...]) -> EventLog:
+    frame = frame.sort("user", "time", maintain_order=True)
+    users = frame["user"]
+    fresh = (users != users.shift(1)).fill_null(True)
+    starts = np.flatnonzero(fresh.to_numpy()).astype(np.int64)
+    columns = {name: frame[f"field:{name}"].to_numpy() for name in fields}
+    return EventLog(
+        users=users.filter(fresh).to_numpy().astype(str),
+        starts=starts,
+        times=frame["time"].to_numpy(),
+        names=frame["event"].to_numpy().astype(str),
+        fields={name: column if column.dtype.kind == "f" else column.astype(str) for name, column in columns.items()},
+        notes=notes,
+    )

@@ -1,0 +1,156 @@
+"""From a log to encoded, labelled, split histories."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearsight.errors import InputError
+from nearsight.features import Encoder
+from nearsight.heads import BinaryHead, Head, NextEventHead
+from nearsight.spec import Spec
+from nearsight_training.asks import Asks, drawn_asks
+from nearsight_training.config import LogConfig
+from nearsight_training.histories import SPLITS, Histories
+from nearsight_training.labels import UNKNOWN, ask_labels, event_labels, next_index
+from nearsight_training.log import EventLog
+from nearsight_training.specification import fit_spec
+from nearsight_training.split import TEST, TRAIN, Plan, plan
+
+__all__ = ["Prepared", "prepare", "prepare_split"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Histories, the specification that encoded them and the heads that answer their labels, uncalibrated."""
+
+    histories: Histories
+    spec: Spec
+    heads: tuple[Head, ...]
+    notes: tuple[str, ...]
+
+
+def prepare(log: EventLog, config: LogConfig) -> Prepared:
+    """Split, label, fit the specification on the training users and encode.
+
+    Raises `InputError` where the split has no room, where a target never happens, or where a split's labels are all
+    of one class.
+    """
+    _check_targets(log, config)
+    return prepare_split(log, config, plan(log, config))
+
+
+def prepare_split(log: EventLog, config: LogConfig, split: Plan) -> Prepared:
+    """`prepare` for users that were split already: `cross_fit` rotates them."""
+    visible = _visible(log, split)
+    training = visible & (split.users == TRAIN)[log.owners]
+    if not training.any():
+        raise InputError("no user is left to train on: pass a larger log or smaller shares of validation and test")
+    spec, notes = fit_spec(log, training, config.min_users)
+    encoder = Encoder(spec)
+    codes, numbers = encoder.columns(log.names.tolist(), log.times, log.fields, log.starts)
+    asks = drawn_asks(log, config, split)
+    every = Histories(
+        codes=codes,
+        numbers=numbers,
+        starts=log.starts,
+        split=split.users,
+        times=log.times,
+        names=log.names,
+        labels=_labels(log, config, split),
+        next_codes=_next_codes(log, codes, visible, split),
+        fields={name: log.fields[name] for name in spec.fields},
+        **_questions(log, config, split, encoder, asks),
+    )
+    histories = _without(every, visible)
+    heads = _heads(spec, config)
+    for index, target in enumerate(config.targets):
+        _check_classes(histories, index, target.name)
+    return Prepared(histories, spec, heads, (*log.notes, *notes))
+
+
+def _visible(log: EventLog, split: Plan) -> NDArray[np.bool_]:
+    """The events that a split may look at, (E,): a cut takes the ends of histories away."""
+    testing = (split.users == TEST)[log.owners]
+    last = split.until if split.cutoff is None else split.cutoff
+    return log.times <= np.where(testing, last, split.train_until)
+
+
+def _labels(log: EventLog, config: LogConfig, split: Plan) -> NDArray[np.int8]:
+    testing = (split.users == TEST)[log.owners]
+    until = np.where(testing, split.until, split.train_until)
+    labels = _stacked([event_labels(log, target, until) for target in config.targets], len(log.times))
+    labels[testing & (log.times < split.test_from)] = UNKNOWN
+    return labels
+
+
+def _questions(log: EventLog, config: LogConfig, split: Plan, encoder: Encoder, asks: Asks) -> dict[str, NDArray[Any]]:
+    until = np.where(split.users[asks.history] == TEST, split.until, split.train_until)
+    labels = [ask_labels(log, each, asks.history, asks.after, asks.times, until) for each in config.targets]
+    first = log.starts[asks.history]
+    codes, numbers = encoder.now_columns(asks.times - log.times[first + asks.after - 1], asks.times - log.times[first])
+    return {
+        "ask_history": asks.history,
+        "ask_after": asks.after,
+        "ask_time": asks.times,
+        "ask_codes": codes,
+        "ask_numbers": numbers,
+        "ask_labels": _stacked(labels, len(asks.times)),
+    }
+
+
+def _next_codes(log: EventLog, codes: NDArray[np.int32], visible: NDArray[np.bool_], split: Plan) -> NDArray[np.int32]:
+    following = next_index(log)
+    known = (following != UNKNOWN) & visible[following]
+    known &= ~((split.users == TEST)[log.owners] & (log.times < split.test_from))
+    return np.where(known, codes[following, 0], UNKNOWN).astype(np.int32)
+
+
+def _without(histories: Histories, visible: NDArray[np.bool_]) -> Histories:
+    """The histories with their ends cut off where they aren't `visible` (E,), and without those that are then empty."""
+    lengths = np.add.reduceat(visible, histories.starts, dtype=np.int64)
+    return histories.shortened(lengths)
+
+
+def _heads(spec: Spec, config: LogConfig) -> tuple[Head, ...]:
+    heads: list[Head] = [
+        BinaryHead(name=each.name, start=start, events=each.events, within_seconds=each.within_seconds)
+        for start, each in enumerate(config.targets)
+    ]
+    if config.next_event and len(spec.event.vocabulary) > 1:
+        heads.append(NextEventHead(start=len(heads), vocabulary=spec.event.vocabulary))
+    if not heads:
+        raise InputError("there is nothing to learn: pass --target and --within, or a log with two kinds of events")
+    return tuple(heads)
+
+
+def _check_targets(log: EventLog, config: LogConfig) -> None:
+    names = [target.name for target in config.targets]
+    if len(set(names)) < len(names) or NextEventHead(start=0, vocabulary=()).name in names:
+        raise InputError(f"targets need names of their own other than next_event, received {', '.join(names)}")
+    known = set(np.unique(log.names))
+    for target in config.targets:
+        missing = [event for event in target.events if event not in known]
+        if missing or not target.events:
+            most = ", ".join(sorted(known)[:20])
+            raise InputError(f"the log has no event {'' if not missing else missing[0]!r} to predict: it has {most}")
+        if target.within_seconds <= 0:
+            raise InputError(f"the horizon of {target.name} must be positive, received {target.within_seconds}")
+
+
+def _check_classes(histories: Histories, target: int, name: str) -> None:
+    for index, split in enumerate(SPLITS):
+        part = histories.select(index)
+        labels = np.concatenate([part.labels[:, target], part.ask_labels[:, target]])
+        no, yes = int((labels == 0).sum()), int((labels == 1).sum())
+        if not no or not yes:
+            found = f"{no + yes} labels, all of them {'yes' if yes else 'no'}" if no + yes else "no known label"
+            raise InputError(
+                f"{name} needs both answers in the {split} part, received {found}: "
+                "pass more data, another horizon or other shares"
+            )
+
+
+def _stacked(columns: list[NDArray[np.int8]], size: int) -> NDArray[np.int8]:
+    return np.stack(columns, 1) if columns else np.zeros((size, 0), np.int8)

@@ -1,0 +1,134 @@
+"""Batches for training: crops of about equal length side by side, with a target at every prefix that has one.
+
+A history longer than the window is cut at places that move from epoch to epoch, so that the network also learns from
+an empty state in the middle of a history. Padding is on the right and weighs nothing. Questions are drawn anew each
+epoch, one for each event that has any; they stand beside their event and enter no later state.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearsight_training.histories import Histories
+
+__all__ = ["Batch", "Crops", "batches", "crops", "drawn", "rounds"]
+
+_SHORTEST = 2
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Parts of histories: each begins at event `start` and holds `length` events, `(C,)` int64 each."""
+
+    start: NDArray[np.int64]
+    length: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """T events and, where questions are asked, T now rows behind them: W = T or 2·T.
+
+    `codes` (B, W, K) int32 and `numbers` (B, W, N) float32 feed the network; `labels` (B, W, H) hold 0, 1 or -1 for H
+    yes/no heads, `next_codes` (B, T) the next event's code or less than 1. `events` (B, T) are the events' indices, -1
+    for padding, and `asks` (B, T) the questions', -1 for none.
+    """
+
+    codes: NDArray[np.int32]
+    numbers: NDArray[np.float32]
+    labels: NDArray[np.int8]
+    next_codes: NDArray[np.int32]
+    events: NDArray[np.int64]
+    asks: NDArray[np.int64]
+
+
+def crops(histories: Histories, window: int, generator: np.random.Generator | None = None) -> Crops:
+    """Cut histories into crops of at most `window` events; every event is in exactly one.
+
+    With a `generator` the cuts of longer histories move at random; without one they lie at multiples of the window.
+    """
+    lengths = histories.lengths
+    offset = np.zeros(len(lengths), np.int64)
+    if generator is not None:
+        offset = np.where(lengths > window, generator.integers(0, window, len(lengths)), 0)
+    phase = histories.positions - np.repeat(offset, lengths)
+    start = np.flatnonzero((phase % window == 0) | (histories.positions == 0))
+    return Crops(start, np.diff(start, append=len(histories.codes)))
+
+
+def batches(
+    histories: Histories,
+    parts: Crops,
+    batch_events: int,
+    chosen: NDArray[np.int64] | None = None,
+    generator: np.random.Generator | None = None,
+) -> Iterator[Batch]:
+    """The crops as batches of about `batch_events` rows, padded to powers of two, shuffled where there is a generator.
+
+    `chosen` (E,) is the question beside each event or -1; without it no now rows are made.
+    """
+    padded = np.maximum(_SHORTEST, 2 ** np.ceil(np.log2(np.maximum(parts.length, 1))).astype(np.int64))
+    groups: list[tuple[int, NDArray[np.int64]]] = []
+    for width in np.unique(padded):
+        members = np.flatnonzero(padded == width)
+        if generator is not None:
+            generator.shuffle(members)
+        size = max(1, batch_events // int(width))
+        groups += [(int(width), members[first : first + size]) for first in range(0, len(members), size)]
+    order = generator.permutation(len(groups)) if generator is not None else np.arange(len(groups))
+    for place in order:
+        width, members = groups[place]
+        yield _batch(histories, parts.start[members], parts.length[members], width, chosen)
+
+
+def rounds(histories: Histories) -> Iterator[NDArray[np.int64]]:
+    """Every question once, in rounds of at most one per event: each round is a `chosen` (E,) for `batches`."""
+    events = histories.ask_events
+    order = np.argsort(events, kind="stable")
+    fresh = np.diff(events[order], prepend=-1) != 0
+    turn = np.arange(len(order)) - np.maximum.accumulate(np.where(fresh, np.arange(len(order)), 0))
+    for number in range(int(turn.max(initial=-1)) + 1):
+        members = order[turn == number]
+        chosen = np.full(len(histories.codes), -1, np.int64)
+        chosen[events[members]] = members
+        yield chosen
+
+
+def drawn(histories: Histories, generator: np.random.Generator) -> NDArray[np.int64]:
+    """One question for each event that has any, at random; (E,) with -1 for none."""
+    shuffled = generator.permutation(len(histories.ask_time))
+    chosen = np.full(len(histories.codes), -1, np.int64)
+    chosen[histories.ask_events[shuffled]] = shuffled
+    return chosen
+
+
+def _batch(
+    histories: Histories,
+    start: NDArray[np.int64],
+    length: NDArray[np.int64],
+    width: int,
+    chosen: NDArray[np.int64] | None,
+) -> Batch:
+    places = np.arange(width)
+    events = np.where(places < length[:, np.newaxis], start[:, np.newaxis] + places, -1)
+    inside = events >= 0
+    codes = _rows(histories.codes, events, inside, 0)
+    numbers = _rows(histories.numbers, events, inside, 0)
+    labels = _rows(histories.labels, events, inside, -1)
+    asks = np.full_like(events, -1)
+    if chosen is not None:
+        asks = np.where(inside, chosen[events], -1)
+        codes = np.concatenate([codes, _rows(histories.ask_codes, asks, asks >= 0, 0)], 1)
+        numbers = np.concatenate([numbers, _rows(histories.ask_numbers, asks, asks >= 0, 0)], 1)
+        labels = np.concatenate([labels, _rows(histories.ask_labels, asks, asks >= 0, -1)], 1)
+    return Batch(codes, numbers, labels, np.where(inside, histories.next_codes[events], -1), events, asks)
+
+
+def _rows(source: NDArray[Any], index: NDArray[np.int64], inside: NDArray[np.bool_], fill: int) -> NDArray[Any]:
+    if not len(source):
+        return np.full((*index.shape, *source.shape[1:]), fill, source.dtype)
+    rows = source[np.maximum(index, 0)]
+    rows[~inside] = fill
+    return rows

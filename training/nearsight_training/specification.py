@@ -1,0 +1,113 @@
+"""Fits the feature specification: vocabularies, bounds and scales, learned from the training users' events alone."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearsight.errors import InputError
+from nearsight.spec import Category, Clock, Number, Spec
+from nearsight_training.log import EventLog
+
+__all__ = ["fit_category", "fit_number", "fit_spec"]
+
+_MOST_NAMES = 1000  # a longer vocabulary costs the device more memory than the whole network
+_TAIL = 0.1  # percent of the values beyond each bound
+_ENOUGH_FOR_TAILS = 1000
+_SKEWED = 1.0
+_HOUR_SECONDS, _DAY_SECONDS = 3600, 86400
+
+Mask = NDArray[np.bool_]
+
+
+def fit_spec(log: EventLog, seen: Mask, min_users: int) -> tuple[Spec, tuple[str, ...]]:
+    """The specification that the events in `seen` (E,) give, and notes on the fields that were left out.
+
+    `seen` must keep whole beginnings of histories. Raises `InputError` where no kind of event has `min_users` users.
+    """
+    owners = log.owners[seen]
+    event = fit_category("event", log.names[seen], owners, min_users)
+    if not event.vocabulary:
+        raise InputError(f"no kind of event has {min_users} training users: pass a larger log or a smaller --min-users")
+    categories, numbers, notes = [], [], []
+    for name, values in log.fields.items():
+        if values.dtype.kind == "f":
+            number = fit_number(name, values[seen])
+            numbers += [number] if number else []
+            notes += [] if number else [f"{name}: left out, it never varies"]
+        else:
+            category = fit_category(name, values[seen], owners, min_users)
+            useful = len(category.vocabulary) > 1 or (category.vocabulary and (values[seen] == "").any())
+            categories += [category] if useful else []
+            notes += [] if useful else [f"{name}: left out, fewer than two values have {min_users} users each"]
+    clock = _clock(log, seen)
+    return Spec(event=event, categories=tuple(categories), numbers=tuple(numbers), clock=clock), tuple(notes)
+
+
+def fit_category(name: str, values: NDArray[np.str_], owners: NDArray[np.int64], min_users: int) -> Category:
+    """The vocabulary of a field: the values `(E,)` of at least `min_users` users, the most widespread first.
+
+    A rarer value gets no entry: it could point to a person, and it must not ship in a model.
+    """
+    spelled, codes = np.unique(values, return_inverse=True)
+    pairs = np.unique(codes.astype(np.int64) * (int(owners.max(initial=0)) + 1) + owners)
+    users = np.bincount(pairs // (int(owners.max(initial=0)) + 1), minlength=len(spelled))
+    order = np.argsort(-users, kind="stable")[:_MOST_NAMES]
+    return Category(
+        name=name, vocabulary=tuple(str(spelled[k]) for k in order if users[k] >= min_users and spelled[k] != "")
+    )
+
+
+def fit_number(name: str, values: NDArray[np.float64]) -> Number | None:
+    """Bounds, transform and scale of a numeric field `(E,)`, or None where it never varies.
+
+    The bounds leave a thousandth of the values beyond each, or are the extremes where there are few values; a skewed
+    field without negative values gets a logarithm.
+    """
+    known = values[~np.isnan(values)]
+    if not len(known) or known.min() == known.max():
+        return None
+    tails = [_TAIL, 100 - _TAIL] if len(known) >= _ENOUGH_FOR_TAILS else [0, 100]
+    low, high = (float(bound) for bound in np.percentile(known, tails))
+    clipped = np.clip(known, low, high)
+    log = low >= 0 and _skew(clipped) > _SKEWED
+    mean, scale = _standard(np.log1p(clipped) if log else clipped)
+    if scale == 0:
+        return None
+    flag = len(known) < len(values)
+    return Number(name=name, low=low, high=high, log=log, mean=mean, scale=scale, flag=flag)
+
+
+def _clock(log: EventLog, seen: Mask) -> Clock:
+    times = log.times[seen]
+    gaps = np.diff(log.times, prepend=log.times[0])
+    gaps[log.starts] = -1.0
+    firsts = np.repeat(log.times[log.starts], log.lengths)
+    later = seen & (gaps >= 0)
+    span = float(times.max() - times.min())
+    return Clock(
+        gap=_duration("gap", gaps[later], span),
+        age=_duration("age", (log.times - firsts)[later], span),
+        hour=_varies(times // _HOUR_SECONDS % 24),
+        weekday=_varies(times // _DAY_SECONDS % 7),
+    )
+
+
+def _duration(name: str, values: NDArray[np.float64], longest: float) -> Number:
+    """A span of time in seconds; clipped only where it exceeds all of the data, since silence can last that long."""
+    mean, scale = _standard(np.log1p(values)) if len(values) else (0.0, 0.0)
+    return Number(name=name, low=0.0, high=max(longest, 1.0), log=True, mean=mean, scale=scale or 1.0)
+
+
+def _standard(values: NDArray[np.float64]) -> tuple[float, float]:
+    spread = float(values.std())
+    return float(values.mean()), 1 / spread if spread > 1e-9 * max(1.0, float(np.abs(values).max())) else 0.0
+
+
+def _skew(values: NDArray[np.float64]) -> float:
+    spread = values.std()
+    return float(np.mean(((values - values.mean()) / spread) ** 3)) if spread > 0 else 0.0
+
+
+def _varies(values: NDArray[Any]) -> bool:
+    return len(np.unique(values)) > 1

@@ -1,0 +1,86 @@
+"""Who and when is trained on, who and when is tested: users apart, and the past apart from the future.
+
+With the split by time, everything that a training label looks at lies at or before `cut`, and everything that a test
+is asked lies at or after it, by users that training never saw.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearsight.errors import InputError
+from nearsight_training.columns import moment
+from nearsight_training.config import LogConfig
+from nearsight_training.histories import SPLITS
+from nearsight_training.log import EventLog
+
+__all__ = ["TEST", "TRAIN", "VALIDATION", "Plan", "assign_users", "plan"]
+
+TRAIN, VALIDATION, TEST = range(len(SPLITS))
+_TRAIN_SHARE_OF_TIME = 0.75
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`users` (H,) is each user's split. Times are seconds since 1970.
+
+    A training or validation label may look no further than `train_until`, a test label no further than `until`; a
+    test is asked from `test_from` on, and at `cutoff` alone where that is given.
+    """
+
+    users: NDArray[np.int8]
+    train_until: float
+    test_from: float
+    until: float
+    cutoff: float | None
+
+
+def plan(log: EventLog, config: LogConfig) -> Plan:
+    """Split a log as `config` says. Raises `InputError` where the horizon leaves no room for it."""
+    users = assign_users(log.users, config.validation_share, config.test_share, config.fitting.seed)
+    first, until = float(log.times.min()), float(log.times.max())
+    cutoff = None if config.cutoff is None else moment(config.cutoff)
+    horizon = max((target.within_seconds for target in config.targets), default=0.0)
+    if cutoff is not None and not first <= cutoff <= until - horizon:
+        raise InputError(
+            f"the cut-off must lie inside of the data with {_days(horizon)} left behind it, received "
+            f"{config.cutoff} where the data end {_days(until - cutoff)} later: choose an earlier one"
+        )
+    if config.split == "user":
+        return Plan(users, until, first, until, cutoff)
+    if config.split != "time":
+        raise InputError(f"split must be time or user, received {config.split!r}")
+    room = until - first - 2 * horizon
+    if room <= 0:
+        raise InputError(
+            f"a split by time needs more than twice the horizon, {_days(2 * horizon)}, received data over "
+            f"{_days(until - first)}: pass --split user or a shorter horizon"
+        )
+    cut = cutoff if cutoff is not None else first + horizon + _TRAIN_SHARE_OF_TIME * room
+    if cut - horizon < first:
+        raise InputError(
+            f"the cut-off leaves no {_days(horizon)} of data before it to train on: "
+            "pass --split user, a later cut-off or a shorter horizon"
+        )
+    return Plan(users, cut, cut, until, cutoff)
+
+
+def assign_users(users: NDArray[np.str_], validation: float, test: float, seed: int) -> NDArray[np.int8]:
+    """Each user's split, (H,), from a hash of the seed and the user: it doesn't depend on who else is in the log."""
+    if not (validation > 0 and test > 0 and validation + test < 1):
+        raise InputError(
+            f"the shares of validation and test must leave some for training, received {validation} {test}"
+        )
+    places = np.array([_place(user, seed) for user in users])
+    return np.where(places < test, TEST, np.where(places < test + validation, VALIDATION, TRAIN)).astype(np.int8)
+
+
+def _place(user: str, seed: int) -> float:
+    digest = hashlib.blake2b(user.encode(), digest_size=8, salt=seed.to_bytes(8, "little")).digest()
+    return int.from_bytes(digest, "little") / 2**64
+
+
+def _days(span: float) -> str:
+    return f"{span / 86400:.4g} days"

@@ -1,0 +1,102 @@
+"""From a file to a run: `train_log` for event logs, `train_table` for wide tables. TensorFlow comes in with a call."""
+
+import hashlib
+import tempfile
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+from nearsight_training.columns import Table
+from nearsight_training.config import LogConfig, TableConfig
+from nearsight_training.histories import SPLITS
+from nearsight_training.log import EventLog, log_of
+from nearsight_training.preparation import Prepared, prepare
+from nearsight_training.progress import SILENT, Progress
+from nearsight_training.run import Run, Source, save_run
+
+__all__ = ["train_log", "train_prepared", "train_table"]
+
+_PACKAGES = ("nearsight", "numpy", "polars", "scikit-learn", "tensorflow", "tf_keras")
+
+
+def train_log(source: Path | Table, config: LogConfig, out: Path, progress: Progress = SILENT) -> Run:
+    """Train on an event log and write a run folder to `out`, all of it or nothing.
+
+    `source` is a file or a table that was read already (`nearsight_training.datasets`). Raises `InputError` where the
+    file, the configuration or the data can't be used.
+    """
+    progress.start("reading", 2)
+    table = source if isinstance(source, Table) else Table.read(source)
+    log = log_of(table, config)
+    progress.advance(f"{len(log.times)} events of {len(log.users)} users")
+    prepared = prepare(log, config)
+    progress.finish(f"{len(log.times)} events of {len(log.users)} users")
+    return train_prepared(prepared, config, _source(source, table, log), out, progress)
+
+
+def train_table(source: Path, config: TableConfig, out: Path, progress: Progress = SILENT) -> Run:
+    """Train the article's network on a wide table and write a run folder to `out`; raises as `train_log` does."""
+    from nearsight_training.table import prepare_table, read_table
+
+    table = Table.read(source)
+    progress.start("reading", 1)
+    samples = read_table(table)
+    prepared = prepare_table(samples, config)
+    progress.finish(f"{len(table)} rows of {samples.values.shape[1]} steps")
+    found = Source(name=table.name, sha256=_sha256(source), rows=len(table), users=len(table))
+    return train_prepared(prepared, config, found, out, progress)
+
+
+def train_prepared(
+    prepared: Prepared, config: LogConfig | TableConfig, source: Source, out: Path, progress: Progress = SILENT
+) -> Run:
+    """Train on histories that are ready, calibrate, measure and write the run."""
+    from nearsight_training.learning import learn
+
+    with tempfile.TemporaryDirectory() as logs:
+        learned = learn(prepared, config, Path(logs), progress)
+        run = Run(
+            name=Path(out).name,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            config=config,
+            source=source,
+            spec=prepared.spec,
+            trunk=learned.trunk,
+            heads=learned.heads,
+            window=learned.window,
+            data=_summary(source, prepared),
+            metrics=learned.metrics,
+            versions={name: metadata.version(name) for name in _PACKAGES},
+            history=learned.epochs,
+            notes=prepared.notes,
+        )
+        save_run(out, run, learned.weights, prepared.histories, Path(logs))
+    return run
+
+
+def _source(source: Path | Table, table: Table, log: EventLog) -> Source:
+    content = table.frame.write_csv().encode() if isinstance(source, Table) else Path(source).read_bytes()
+    return Source(
+        name=table.name,
+        sha256=hashlib.sha256(content).hexdigest(),
+        rows=len(table),
+        users=len(log.users),
+        first_time=float(log.times.min()),
+        last_time=float(log.times.max()),
+    )
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def _summary(source: Source, prepared: Prepared) -> dict[str, str | int | float]:
+    summary: dict[str, str | int | float] = {"source": source.name, "rows": source.rows, "users": source.users}
+    if source.first_time is not None and source.last_time is not None:
+        summary |= {"from": _day(source.first_time), "to": _day(source.last_time)}
+    counts = {f"{name}_users": int((prepared.histories.split == k).sum()) for k, name in enumerate(SPLITS)}
+    return summary | counts
+
+
+def _day(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).date().isoformat()
