@@ -98,6 +98,7 @@ def measured(
 def calibrated_heads(
     heads: tuple[Head, ...], histories: Histories, given: Answers, cutoff: float | None
 ) -> tuple[Head, ...]:
+    """The heads with calibration and thresholds refitted on `histories`, the validation split."""
     return tuple(_calibrated_head(head, histories, given, cutoff) for head in heads)
 
 
@@ -123,4 +124,5 @@ def _judged(
 
 
 def cutoff_of(config: LogConfig | TableConfig) -> float | None:
+    """The moment at which the test asks, in seconds since 1970; None where it judges every prefix."""
     return moment(config.cutoff) if isinstance(config, LogConfig) and config.cutoff is not None else None
