@@ -1,24 +1,90 @@
 """`nearsight bench`: latency, size, memory and accuracy, side by side with the usual ways."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nearsight_cli.manual import manual
-from nearsight_cli.output import Json
+from nearsight_cli.output import Json, print_json, print_table, print_text
 
-__all__ = ["bench", "register"]
+if TYPE_CHECKING:
+    from nearsight_benchmarks.results import Entry, Results
+
+__all__ = ["bench", "register", "show"]
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    examples = ["nearsight bench runs/events", "nearsight bench runs/events --quick --json"]
+    examples = ["nearsight bench runs/events --quick", "nearsight bench runs/events shop.nsight --json"]
     app.command(epilog=manual(examples, "Next: open the report; its first lines say what to ship and why."))(bench)
 
 
 def bench(
-    run: Annotated[Path, typer.Argument(help="A run folder.", show_default=False)],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)],
+    bundle: Annotated[
+        Path | None,
+        typer.Argument(metavar="BUNDLE", help="The exported file. Without it: model.nsight in the run's folder."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer calls, users and processes: about a minute instead of several.")
+    ] = False,
+    head: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The answer to score. Without it: the first.", show_default=False)
+    ] = None,
+    window: Annotated[
+        list[int] | None,
+        typer.Option(
+            metavar="EVENTS",
+            min=2,
+            help="A length for the window graphs; repeat it. Without it: 32 and 128.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same users.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Where report.html and results.json go. Without it: the run's folder.",
+            show_default=False,
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Measure latency against accuracy: every variant and runtime, and the usual alternatives, in one session."""
+    """Measure latency against accuracy: every variant and runtime beside the usual alternatives, in one sitting."""
+    from nearsight_benchmarks.bench import bench as measured
+    from nearsight_benchmarks.config import BenchConfig
+    from nearsight_cli.progress import Drawn
+
+    config = BenchConfig(head=head, windows=tuple(window or BenchConfig().windows), quick=quick, seed=seed)
+    folder = out or run
+    with Drawn() as progress:
+        results = measured(run, bundle or run / "model.nsight", config, folder, progress)
+    show(results, folder, json)
+
+
+def show(results: "Results", folder: Path, json: bool) -> None:
+    """Print what a benchmark found: JSON, or a table, the verdict and where the report is."""
+    from nearsight_benchmarks.bench import PAGE
+
+    if json:
+        print_json(results)
+        return
+    columns = ["", "p50 µs", "p99 µs", "kB", "AUC"]
+    print_table(f"{results.question} ({results.run})", columns, [_row(entry, results) for entry in results.entries])
+    print_text()
+    for sentence in results.verdict:
+        print_text(sentence)
+    print_text(f"\nThe report is {folder / PAGE}")
+
+
+def _row(entry: "Entry", results: "Results") -> list[str]:
+    latency, auc = entry.latency, results.auc(entry)
+    return [
+        f"* {entry.name}" if entry.name == results.pick else f"  {entry.name}",
+        f"{latency.p50_us:,.1f}" if latency else "",
+        f"{latency.p99_us:,.1f}" if latency else "",
+        f"{entry.weight.raw / 1000:,.0f}" if entry.weight else "",
+        f"{auc.value:.3f}" if auc else "",
+    ]

@@ -22,12 +22,14 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    table = Table(header_style="bold", box=None, pad_edge=False)
     for position, column in enumerate(columns):
         table.add_column(column, justify="left" if position < names else "right", overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console(highlight=False, emoji=False, markup=False).print(table)
+    console = Console(highlight=False, emoji=False, markup=False)
+    console.print(title, style="bold", soft_wrap=True)
+    console.print(table)
 
 
 def print_text(text: str = "") -> None:

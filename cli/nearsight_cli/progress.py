@@ -34,7 +34,7 @@ class Drawn:
     def start(self, title: str, total: int) -> None:
         """A stage of `total` steps begins; 0 steps are a stage of unknown length."""
         self._erase()
-        self._title, self._began = title, time.monotonic()
+        self._title, self._began = title[:1].upper() + title[1:], time.monotonic()
         columns = (
             TextColumn("  {task.description}"),
             BarColumn(bar_width=24),
@@ -43,7 +43,7 @@ class Drawn:
             TextColumn("[dim]{task.fields[note]}"),
         )
         self._bar = Progress(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
-        self._task = self._bar.add_task(title, total=total or None, note="")
+        self._task = self._bar.add_task(self._title, total=total or None, note="")
         self._bar.start()
 
     def advance(self, note: str = "") -> None:

@@ -1,0 +1,195 @@
+"""The options of `nearsight train`, each with its help; the defaults are those of the training itself."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nearsight_training.config import LogConfig, TableConfig
+
+__all__ = [
+    "LOG",
+    "TABLE",
+    "Categories",
+    "Cutoff",
+    "Epochs",
+    "Event",
+    "Every",
+    "Fields",
+    "Filters",
+    "Layout",
+    "LayoutOption",
+    "MinUsers",
+    "Name",
+    "NextEvent",
+    "Out",
+    "Seed",
+    "Source",
+    "Split",
+    "SplitOption",
+    "Targets",
+    "TestShare",
+    "Time",
+    "Units",
+    "User",
+    "ValidationShare",
+    "Window",
+    "Within",
+]
+
+LOG, TABLE = LogConfig(), TableConfig()
+
+
+class Layout(StrEnum):
+    """How the file is laid out."""
+
+    log = "log"
+    wide = "wide"
+
+
+class Split(StrEnum):
+    """What keeps training and test apart."""
+
+    time = "time"
+    user = "user"
+
+
+Source = Annotated[Path, typer.Argument(metavar="FILE", help="A CSV, JSON lines or Parquet file.", show_default=False)]
+LayoutOption = Annotated[
+    Layout, typer.Option(help="log: a row is an event. wide: a row is a sample, its last column the 0/1 label.")
+]
+User = Annotated[
+    str, typer.Option(metavar="COLUMN", help="The column that says whose event it is.", rich_help_panel="An event log")
+]
+Time = Annotated[str, typer.Option(metavar="COLUMN", help="The column that says when.", rich_help_panel="An event log")]
+Event = Annotated[
+    str, typer.Option(metavar="COLUMN", help="The column that says what happened.", rich_help_panel="An event log")
+]
+Every = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="What to call every row of a log that has no such column.",
+        show_default=False,
+        rich_help_panel="An event log",
+    ),
+]
+Fields = Annotated[
+    list[str],
+    typer.Option(
+        "--field",
+        metavar="COLUMN",
+        help="A further column to learn from; repeat it. Without it: every column that can be used.",
+        show_default=False,
+        rich_help_panel="An event log",
+    ),
+]
+Categories = Annotated[
+    list[str],
+    typer.Option(
+        "--category",
+        metavar="COLUMN",
+        help="A further column whose numbers are only names, such as a product's; repeat it.",
+        show_default=False,
+        rich_help_panel="An event log",
+    ),
+]
+Targets = Annotated[
+    list[str],
+    typer.Option(
+        "--target",
+        metavar="EVENT",
+        help="The event to foresee; repeat it for any of several.",
+        show_default=False,
+        rich_help_panel="The question",
+    ),
+]
+Within = Annotated[
+    str,
+    typer.Option(
+        metavar="DURATION", help="How far ahead: 12h, 7d, 2w.", show_default=False, rich_help_panel="The question"
+    ),
+]
+Name = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help='What your app calls the answer: reading["purchase"]. Without it: the target\'s name.',
+        show_default=False,
+        rich_help_panel="The question",
+    ),
+]
+NextEvent = Annotated[
+    bool,
+    typer.Option(
+        "--next-event/--no-next-event", help="Learn which event comes next, too.", rich_help_panel="The question"
+    ),
+]
+SplitOption = Annotated[
+    Split,
+    typer.Option(
+        help="time: test on later events of users kept apart. user: test on users kept apart.",
+        rich_help_panel="The test",
+    ),
+]
+Cutoff = Annotated[
+    str,
+    typer.Option(
+        metavar="DATE",
+        help="Test by asking about every test user at this date, as in 1997-09-30.",
+        show_default=False,
+        rich_help_panel="The test",
+    ),
+]
+TestShare = Annotated[
+    float,
+    typer.Option(
+        metavar="SHARE", min=0.01, max=0.9, help="How many of the users test the model.", rich_help_panel="The test"
+    ),
+]
+ValidationShare = Annotated[
+    float,
+    typer.Option(
+        metavar="SHARE",
+        min=0.01,
+        max=0.9,
+        help="How many say when to stop training and calibrate the answers.",
+        rich_help_panel="The test",
+    ),
+]
+MinUsers = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="A name that fewer users have stays out of the model, so that it can't give anybody away.",
+        rich_help_panel="An event log",
+    ),
+]
+Window = Annotated[
+    int,
+    typer.Option(
+        min=2, metavar="EVENTS", help="The longest stretch of events to train on.", rich_help_panel="The network"
+    ),
+]
+Filters = Annotated[int, typer.Option(min=1, metavar="N", help="Convolution filters.", rich_help_panel="The network")]
+Units = Annotated[int, typer.Option(min=1, metavar="N", help="LSTM units.", rich_help_panel="The network")]
+Epochs = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="At most so many passes over the data; it stops by itself once it no longer learns. "
+        f"Without it: {LOG.fitting.epochs}, for a wide table {TABLE.fitting.epochs}.",
+        show_default=False,
+        rich_help_panel="The network",
+    ),
+]
+Seed = Annotated[
+    int, typer.Option(min=0, metavar="N", help="The same seed repeats a training.", rich_help_panel="The network")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="The run folder. Without it: runs/ and the file's name.", show_default=False),
+]

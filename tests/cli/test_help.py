@@ -1,0 +1,108 @@
+"""What `--help` says is true, short enough for a terminal, and quick to come."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.conftest import SMALL, nearsight
+
+COMMANDS = ("demo", "train", "export", "inspect", "predict", "bench")
+
+
+def help_of(*command: str, columns: int = 80) -> str:
+    environment = {"COLUMNS": str(columns), "TERM": "dumb", "PATH": ""}
+    done = subprocess.run(
+        [sys.executable, "-m", "nearsight_cli", *command, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    return done.stdout
+
+
+def examples_of(command: str) -> list[list[str]]:
+    """The examples in a command's help, as a reader would paste them from a terminal of 80 columns."""
+    text = help_of(command).partition("Examples")[2].partition("Next:")[0]
+    lines = re.sub(r"\\\s*\n", " ", text).splitlines()
+    return [shlex.split(line)[1:] for line in lines if line.strip().startswith("nearsight ")]
+
+
+def test_the_first_page_names_every_command_and_where_to_start() -> None:
+    page = help_of()
+    for command in COMMANDS:
+        assert re.search(rf"│ {command} ", page)
+    assert "nearsight demo" in page.partition("Examples")[2]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_has_examples_and_what_comes_next(command: str) -> None:
+    examples = examples_of(command)
+    assert len(examples) >= 2
+    assert {example[0] for example in examples} == {command}
+    assert "Next: " in help_of(command)
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_fits_the_terminal(command: str, columns: int) -> None:
+    assert max(map(len, help_of(command, columns=columns).splitlines())) <= columns
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["--version"], ["inspect", "missing.nsight"]])
+def test_nothing_heavy_is_loaded_before_it_is_needed(arguments: list[str]) -> None:
+    code = (
+        "import json, sys\nsys.argv = ['nearsight', *sys.argv[1:]]\nfrom nearsight_cli.__main__ import main\n"
+        "try: main()\nexcept SystemExit: pass\nprint(json.dumps(sorted(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
+    heavy = {
+        "tensorflow",
+        "tf_keras",
+        "keras",
+        "polars",
+        "pandas",
+        "sklearn",
+        "scipy",
+        "lightgbm",
+        "matplotlib",
+        "onnx",
+    }
+    assert loaded & heavy == set()
+
+
+def test_version() -> None:
+    import nearsight as package
+
+    done = nearsight("--version", folder=Path())
+    assert (done.code, done.out) == (0, f"nearsight {package.__version__}\n")
+
+
+@pytest.mark.parametrize("example", examples_of("train"), ids=" ".join)
+def test_the_examples_of_train_run(example: list[str], shop: Path) -> None:
+    done = nearsight(*example, *SMALL, folder=shop)
+    assert done.code == 0, done.err
+    assert "auc" in done.out.lower()
+    assert f"nearsight export runs/{Path(example[1]).stem}" in done.out
+
+
+@pytest.mark.parametrize("example", [*examples_of("inspect"), *examples_of("predict")], ids=" ".join)
+def test_the_examples_of_inspect_and_predict_run(example: list[str], exported: Path) -> None:
+    example = ["shop.nsight" if part == "model.nsight" and "events.csv" in example else part for part in example]
+    done = nearsight(*example, folder=exported)
+    assert done.code == 0, done.err
+    assert done.out or "--out" in example
+
+
+@pytest.mark.parametrize("example", [*examples_of("export"), *examples_of("bench")], ids=" ".join)
+def test_the_examples_of_export_and_bench_run(example: list[str], exported: Path) -> None:
+    quick = ["--quick"] if example[0] == "bench" and "--quick" not in example else []
+    done = nearsight(*example, *quick, folder=exported)
+    assert done.code == 0, done.err
+    assert done.out
