@@ -11,7 +11,9 @@ from msgspec.structs import replace
 import made_up
 import nearsight
 from device.conftest import DISTRIBUTIONS, INSTALLED
-from nearsight.bundle import Bundle, sealed, write_bundle
+from nearsight.backends import RUNTIMES, choose
+from nearsight.bundle import Bundle, read_bundle, sealed, write_bundle
+from nearsight.conformance import read_vectors, verify
 
 TOLERANCE = 0.02  # the TFLite graph has 8-bit weights, and here they are random ones
 
@@ -50,6 +52,26 @@ def test_without_any_way_to_run_it_says_what_to_install(tmp_path: Path) -> None:
     for extra in ("nearsight[litert]", "nearsight[tflite]", "nearsight[onnx]"):
         assert extra in sentence
     assert "step.npz" in sentence
+
+
+@pytest.mark.parametrize("runtime", INSTALLED)
+def test_every_runtime_gives_the_answers_that_the_bundle_expects(runtime: str, bundle: Path) -> None:
+    opened = read_bundle(bundle)
+    backend = choose(runtime, opened.members, opened.manifest.trunk)
+    precision = opened.manifest.members[RUNTIMES[runtime][1]].precision
+    verify(read_vectors(opened.members["vectors.json"]), opened.manifest, backend, precision)
+
+
+@pytest.mark.parametrize("runtime", INSTALLED)
+def test_a_runtime_that_has_other_weights_is_found_out(runtime: str, bundle: Path) -> None:
+    opened = read_bundle(bundle)
+    backend = choose(runtime, opened.members, opened.manifest.trunk)
+    vectors = read_vectors(opened.members["vectors.json"])
+    moment = vectors.histories[-1].moments[-1]
+    wrong = replace(moment, heads=(moment.heads[0] + 0.1, *moment.heads[1:]))
+    history = replace(vectors.histories[-1], moments=(*vectors.histories[-1].moments[:-1], wrong))
+    with pytest.raises(nearsight.BundleError, match="readings"):
+        verify(replace(vectors, histories=(history,)), opened.manifest, backend, "fp32")
 
 
 @pytest.mark.parametrize("runtime", INSTALLED)
