@@ -1,0 +1,48 @@
+"""What a reader must know before believing a figure."""
+
+from nearsight_benchmarks.config import BenchConfig
+from nearsight_benchmarks.observing import EARLY, LATE
+
+__all__ = ["caveats"]
+
+_ALWAYS = """
+A figure is the whole Python call by time.perf_counter_ns, whose own cost of {timer:.0f} ns is in it. {rounds} rounds in
+an order drawn anew for each; in every round each contestant has one block of calls, after one that isn't counted.
+{calls:,} calls each, fewer where they would take more than {seconds:g} s, but {fewest} at least. The garbage collector
+rests during a block.
+
+One process and one thread for all. Steps and windows are handed encoded rows; session.observe, LightGBM and BG/NBD are
+handed raw events, so that their figures hold the features as well.
+
+session.observe starts each block from a snapshot after {early} or {late:,} events.
+
+Accuracy comes from the binaries that were timed, run over the test split; users were resampled for the intervals.
+A window sees at most as many events as it is long.
+
+LightGBM and BG/NBD were fitted on training users. BG/NBD ranks by expected purchases; a logistic curve fitted on
+training users turns them into probabilities.
+
+Bytes are of the model's file alone. A fresh process includes the runtime's import; memory is its peak resident set.
+
+Differences smaller than the intervals are noise, and so are differences of a few percent in latency.
+"""
+_THREADS = "TensorFlow was loaded before the benchmark began, so that Keras may have used all cores."
+_QUICK = "A quick run: {users:,} test users at most, one kind of question and {resamples} resamples."
+
+
+def caveats(config: BenchConfig, timer_nanoseconds: float, keras_is_one_thread: bool) -> tuple[str, ...]:
+    """One paragraph each, as plain text."""
+    plan = config.plan
+    texts = _ALWAYS.format(
+        timer=timer_nanoseconds,
+        rounds=plan.rounds,
+        calls=plan.calls,
+        seconds=plan.seconds,
+        fewest=plan.fewest,
+        early=EARLY,
+        late=LATE,
+    )
+    found = [" ".join(text.split()) for text in texts.strip().split("\n\n")]
+    found += [] if keras_is_one_thread else [_THREADS]
+    found += [_QUICK.format(users=config.users, resamples=config.resamples)] if config.quick else []
+    return tuple(found)

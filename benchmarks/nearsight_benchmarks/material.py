@@ -1,0 +1,106 @@
+"""What a benchmark works on: a run, its artifacts and a bundle, read and checked to belong together."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from nearsight.bundle import Bundle, read_bundle
+from nearsight.errors import InputError
+from nearsight.heads import BinaryHead, calibrated
+from nearsight.trunk import Weights
+from nearsight_benchmarks.config import BenchConfig
+from nearsight_benchmarks.contestants import Exam
+from nearsight_benchmarks.questions import questions, sample
+from nearsight_benchmarks.tape import Tape
+from nearsight_training.histories import SPLITS, Histories
+from nearsight_training.run import Run, load_histories, load_run, load_weights
+
+__all__ = ["Material", "gathered"]
+
+_TRAIN, _VALIDATION, _TEST = range(len(SPLITS))
+_UNITS = ((604_800.0, "week"), (86_400.0, "day"), (3_600.0, "hour"), (60.0, "minute"), (1.0, "second"))
+
+
+class Material(msgspec.Struct, frozen=True):
+    """A run and what was made of it. `weights` have the calibration folded in; `target` counts the yes/no heads."""
+
+    run: Run
+    artifacts: Path
+    bundle: Bundle
+    bundle_bytes: int
+    weights: Weights
+    head: BinaryHead
+    target: int
+    training: Histories
+    validation: Histories
+    exam: Exam
+    tape: Tape
+
+    @property
+    def question(self) -> str:
+        """The head's question in words."""
+        if self.head.within_seconds is None:
+            return f"{self.head.name}: yes or no"
+        return f"{' or '.join(self.head.events)} within {_span(self.head.within_seconds)}"
+
+    @property
+    def primary(self) -> str:
+        """The kind of question that the verdict is about: asks where the run has them."""
+        return self.exam.kinds[0].kind
+
+
+def gathered(run_path: Path, bundle_path: Path, config: BenchConfig) -> Material:
+    """Read everything. Raises `InputError` or `BundleError` where a part is missing or doesn't belong to the others."""
+    run, bundle = load_run(run_path), read_bundle(bundle_path)
+    if (bundle.manifest.trunk, bundle.manifest.spec) != (run.trunk, run.spec):
+        raise InputError(f"{bundle_path} wasn't exported from {run_path}: pass the bundle of this run, or export again")
+    binary = [head for head in run.heads if isinstance(head, BinaryHead)]
+    head = _head(binary, config.head, run_path)
+    target = binary.index(head)
+    histories = load_histories(run_path)
+    test = sample(histories.select(_TEST), config.users, config.seed)
+    kinds = questions(test, target)[: 1 if config.quick else None]
+    if not kinds or not 0 < kinds[0].answers.mean() < 1:
+        raise InputError(f"{run_path} has no test questions of both answers for {head.name!r}: train on more users")
+    return Material(
+        run,
+        run_path / "artifacts",
+        bundle,
+        bundle_path.stat().st_size,
+        _weights(run_path, run),
+        head,
+        target,
+        histories.select(_TRAIN),
+        histories.select(_VALIDATION),
+        Exam(test, kinds, run.spec, run.trunk, head.start),
+        Tape(test, run.spec.clock is not None),
+    )
+
+
+def _head(heads: Sequence[BinaryHead], wanted: str | None, where: Path) -> BinaryHead:
+    names = [head.name for head in heads]
+    if not heads:
+        raise InputError(f"{where} has no yes/no head to score: train it with a target")
+    if wanted is None:
+        return heads[0]
+    if wanted not in names:
+        raise InputError(f"{where} has no head {wanted!r}: choose one of {', '.join(names)}")
+    return heads[names.index(wanted)]
+
+
+def _weights(run_path: Path, run: Run) -> Weights:
+    """The weights that the artifacts were made from, where the export left them, else the run's."""
+    file = run_path / "artifacts" / "weights.npz"
+    if not file.exists():
+        return calibrated(load_weights(run_path), run.heads)
+    with np.load(file, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def _span(seconds: float) -> str:
+    """A horizon in the largest unit that it's a whole number of."""
+    size, unit = next((step for step in _UNITS if seconds % step[0] == 0), (1.0, "second"))
+    count = seconds / size
+    return f"{count:g} {unit}" + ("" if count == 1 else "s")

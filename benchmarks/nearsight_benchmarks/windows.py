@@ -1,0 +1,103 @@
+"""Window graphs as other tools run them: the last T events anew at every call, one thread."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearsight.trunk import Trunk, Weights
+
+__all__ = ["KerasWindow", "LiteRtWindow", "OnnxWindow", "WindowGraph"]
+
+Floats = NDArray[np.float32]
+Codes = NDArray[np.int32]
+
+
+class WindowGraph(Protocol):
+    """A window graph that a runtime has loaded; one call takes up to `batch` histories."""
+
+    batch: int
+
+    def run(self, codes: Codes, numbers: Floats, length: Codes) -> Floats:
+        """`codes (B, T, K)`, `numbers (B, T, N)`, `length (B,)` → `heads (B, O)`."""
+        ...
+
+
+class LiteRtWindow:
+    """A TFLite window graph in LiteRT, one history per call."""
+
+    batch = 1
+
+    def __init__(self, model: bytes) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        self._interpreter = Interpreter(model_content=model, num_threads=1)
+        self._interpreter.allocate_tensors()
+        inputs = {_plain(detail["name"]): detail["index"] for detail in self._interpreter.get_input_details()}
+        self._codes, self._numbers, self._length = (inputs[name] for name in ("codes", "numbers", "length"))
+        outputs = {_plain(detail["name"]): detail["index"] for detail in self._interpreter.get_output_details()}
+        self._heads = outputs["heads"]
+
+    def run(self, codes: Codes, numbers: Floats, length: Codes) -> Floats:
+        """See `WindowGraph.run`."""
+        self._interpreter.set_tensor(self._codes, codes)
+        self._interpreter.set_tensor(self._numbers, numbers)
+        self._interpreter.set_tensor(self._length, length)
+        self._interpreter.invoke()
+        heads: Floats = self._interpreter.get_tensor(self._heads)
+        return heads
+
+
+class OnnxWindow:
+    """An ONNX window graph in ONNX Runtime, one history per call: a quantised graph's scales span a batch."""
+
+    batch = 1
+
+    def __init__(self, model: bytes) -> None:
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # it is on by default, and only read at import
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+    def run(self, codes: Codes, numbers: Floats, length: Codes) -> Floats:
+        """See `WindowGraph.run`."""
+        heads: Floats = self._session.run(["heads"], {"codes": codes, "numbers": numbers, "length": length})[0]
+        return heads
+
+
+class KerasWindow:
+    """The trained Keras model itself, called as `model(x)` (`run`) or as `model.predict(x)` (`predict`)."""
+
+    batch = 256
+
+    def __init__(self, trunk: Trunk, weights: Weights, size: int) -> None:
+        from nearsight_training.network import window_model
+
+        self.model: Any = window_model(trunk, weights, size, batch=None)
+
+    def run(self, codes: Codes, numbers: Floats, length: Codes) -> Floats:
+        """See `WindowGraph.run`."""
+        heads: Floats = self.model([codes, numbers, length], training=False)[0].numpy()
+        return heads
+
+    def predict(self, codes: Codes, numbers: Floats, length: Codes) -> Floats:
+        """The same through Keras's batching machinery."""
+        heads: Floats = self.model.predict([codes, numbers, length], verbose=0)[0]
+        return heads
+
+    def saved(self) -> bytes:
+        """The model as the file that Keras saves and loads."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "model.keras")
+            self.model.save(path)
+            return path.read_bytes()
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("serving_default_").split(":")[0]
