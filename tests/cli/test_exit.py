@@ -1,0 +1,87 @@
+"""How a command ends: 0 done, 1 a bound wasn't met, 2 bad input, 130 Ctrl-C; and what is left behind each time."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import nearsight_training.train
+from cli.conftest import nearsight
+from nearsight.errors import BundleError, InputError, NearsightError, RuntimeMissingError
+from nearsight_cli.progress import Drawn
+from nearsight_export.errors import CertificateError, SparsityError
+
+TRAIN = ["train", "events.csv", "--user", "user_id", "--time", "timestamp"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (CertificateError("int8/step.tflite lies too far"), 1),
+        (SparsityError("0.3 where 0.5 was asked for"), 1),
+        (InputError("no column"), 2),
+        (BundleError("not a bundle"), 2),
+        (RuntimeMissingError("no runtime"), 2),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_error_becomes_a_sentence_and_a_code(
+    error: NearsightError, code: int, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(nearsight_training.train, "train_log", fails)
+    done = nearsight(*TRAIN, folder=shop)
+    assert (done.code, done.out, done.err) == (code, "", f"nearsight: {error}\n")
+
+
+@pytest.mark.parametrize("arguments", [["trian"], ["train"], ["train", "a.csv", "--epochs", "many"], ["demo", "--x"]])
+def test_a_wrong_use_is_2(arguments: list[str], tmp_path: Path) -> None:
+    done = nearsight(*arguments, folder=tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert "Traceback" not in done.err
+
+
+def test_ctrl_c_is_130_and_leaves_nothing(exported: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "endless.csv"
+    os.mkfifo(pipe)
+    command = ["predict", exported / "model.nsight", pipe, "--out", tmp_path / "answers.csv"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nearsight_cli", *map(str, command)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with pipe.open("w"):  # opens once the command has begun to read
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert "Traceback" not in err
+    assert [path.name for path in tmp_path.iterdir()] == ["endless.csv"]
+
+
+def test_progress_without_a_terminal_is_one_line_a_stage(capsys: pytest.CaptureFixture[str]) -> None:
+    with Drawn() as progress:
+        for stage in ("reading", "training"):
+            progress.start(stage, 2)
+            progress.advance("first")
+            progress.finish("2 of 2")
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.splitlines() == ["done  Reading  2 of 2  (0 s)", "done  Training  2 of 2  (0 s)"]
+
+
+def test_a_stage_that_fails_is_not_called_done(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(InputError):
+        _fail_in_a_stage()
+    assert capsys.readouterr().err == ""
+
+
+def _fail_in_a_stage() -> None:
+    with Drawn() as progress:
+        progress.start("reading", 2)
+        raise InputError("no column")
