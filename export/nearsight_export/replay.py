@@ -7,12 +7,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearsight.backends import Backend
-from nearsight.features import segment_starts
+from nearsight.cursor import segment_starts
 from nearsight.spec import Spec
 from nearsight.trunk import Trunk
 from nearsight_training.histories import Histories
 
-__all__ = ["BLOCK", "Replay", "begins", "fresh_questions", "labelled", "places", "replayed", "streamed", "streamed_states"]
+__all__ = [
+    "BLOCK",
+    "Replay",
+    "begins",
+    "fresh_questions",
+    "labelled",
+    "places",
+    "replayed",
+    "streamed",
+    "streamed_states",
+]
 
 Floats = NDArray[np.float32]
 BLOCK = 256  # histories stepped together; a runtime always sees this shape

@@ -7,8 +7,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from nearsight.cursor import Cursor, segment_starts
 from nearsight.errors import EventError
-from nearsight.features import Cursor, Encoder, segment_starts
+from nearsight.features import Encoder
 from nearsight.session import Model
 
 __all__ = ["Event", "Rows", "encoded", "last_readings"]

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearsight.backends import Backend
+from nearsight.cursor import Cursor
 from nearsight.errors import BundleError
-from nearsight.features import Cursor, Encoder
+from nearsight.features import Encoder
 from nearsight.manifest import Manifest
 
 __all__ = ["Difference", "History", "Moment", "Tolerance", "Vectors", "differences", "played", "read_vectors", "verify"]

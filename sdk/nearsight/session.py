@@ -4,8 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearsight.backends import Backend
+from nearsight.cursor import Cursor
 from nearsight.errors import EventError
-from nearsight.features import Cursor, Encoder
+from nearsight.features import Encoder
 from nearsight.heads import Questions, Reading
 from nearsight.manifest import Manifest
 from nearsight.snapshot import freeze, thaw

@@ -4,8 +4,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from nearsight.cursor import Cursor
 from nearsight.errors import SnapshotError
-from nearsight.features import Cursor
 
 __all__ = ["freeze", "thaw"]
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 import made_up
 from nearsight import EventError
-from nearsight.features import Cursor, Encoder, segment_starts
+from nearsight.cursor import Cursor, segment_starts
+from nearsight.features import Encoder
 from nearsight.spec import Category, Clock, Number, Reset, Spec, Steps
 from strategies import histories
 
