@@ -8,7 +8,7 @@ import pytest
 from cli.conftest import Outcome, nearsight, write_csv
 
 HEADER = ["user_id", "timestamp", "event", "price"]
-GOOD = [(f"u{n % 9}", f"2026-01-{1 + n // 2:02d}", "purchase" if n % 3 else "view", 9.5) for n in range(60)]
+GOOD = [(f"u{n % 40}", f"2026-01-{1 + n // 20:02d}", "purchase" if n % 7 < 2 else "view", 9.5) for n in range(500)]
 LOG = ["train", "log.csv", "--user", "user_id", "--time", "timestamp", "--target", "purchase", "--within", "2d"]
 WIDE = ["train", "wide.csv", "--layout", "wide"]
 

@@ -17,7 +17,7 @@ from nearsight_training.config import LogConfig, TableConfig
 from nearsight_training.histories import Histories, read_histories, write_histories
 from nearsight_training.metrics import Interval
 
-__all__ = ["FORMAT", "Epoch", "Run", "Source", "load_histories", "load_run", "load_weights", "save_run"]
+__all__ = ["FORMAT", "Epoch", "Run", "Source", "check_place", "load_histories", "load_run", "load_weights", "save_run"]
 
 FORMAT = 1
 _RUN, _WEIGHTS, _HISTORIES, LOGS = "run.json", "weights.npz", "histories.npz", "logs"
@@ -107,8 +107,7 @@ def save_run(path: str | Path, run: Run, weights: Weights, histories: Histories,
     `logs` is a folder with TensorBoard's files, copied in. Raises `InputError` where `path` holds something else.
     """
     target = Path(path)
-    if target.exists() and not (target / _RUN).is_file():
-        raise InputError(f"{target} exists and isn't a run: pass another --out")
+    check_place(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:
         folder = Path(temporary, "new")
@@ -121,6 +120,12 @@ def save_run(path: str | Path, run: Run, weights: Weights, histories: Histories,
         if target.exists():
             target.rename(Path(temporary, "old"))
         folder.rename(target)
+
+
+def check_place(path: str | Path) -> None:
+    """Raises `InputError` where a run can't be written to `path` because something else is there."""
+    if Path(path).exists() and not Path(path, _RUN).is_file():
+        raise InputError(f"{path} exists and isn't a run: pass another --out")
 
 
 class _Format(msgspec.Struct):

@@ -12,7 +12,7 @@ from nearsight_training.histories import SPLITS
 from nearsight_training.log import EventLog, log_of
 from nearsight_training.preparation import Prepared, prepare
 from nearsight_training.progress import SILENT, Progress
-from nearsight_training.run import Run, Source, save_run
+from nearsight_training.run import Run, Source, check_place, save_run
 
 __all__ = ["train_log", "train_prepared", "train_table"]
 
@@ -25,6 +25,7 @@ def train_log(source: Path | Table, config: LogConfig, out: Path, progress: Prog
     `source` is a file or a table that was read already (`nearsight_training.datasets`). Raises `InputError` where the
     file, the configuration or the data can't be used.
     """
+    check_place(out)
     progress.start("reading", 2)
     table = source if isinstance(source, Table) else Table.read(source)
     log = log_of(table, config)
@@ -38,6 +39,7 @@ def train_table(source: Path, config: TableConfig, out: Path, progress: Progress
     """Train the article's network on a wide table and write a run folder to `out`; raises as `train_log` does."""
     from nearsight_training.table import prepare_table, read_table
 
+    check_place(out)
     table = Table.read(source)
     progress.start("reading", 1)
     samples = read_table(table)
