@@ -23,7 +23,7 @@ demo: $(FULL)/.demo ## Train, compress, export, stream and benchmark on real pur
 test: lint $(DEVICE)/.ready ## Run every lint and every test
 	$(FULL)/bin/python -m pytest
 	$(FULL)/bin/python tests/device/fixture.py $(BUNDLE)
-	NEARSIGHT_FIXTURE=$(BUNDLE) $(DEVICE)/bin/python -m pytest tests/device
+	NEARSIGHT_FIXTURE=$(BUNDLE) $(DEVICE)/bin/python -m pytest tests/device tests/sdk
 
 lint: $(FULL)/.ready ## Check style, types and the direction of imports
 	$(FULL)/bin/ruff check
