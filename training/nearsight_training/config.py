@@ -24,9 +24,9 @@ class Size(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Fitting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the weights are found. `batch_events` is how many rows, padding included, one step of the optimiser sees."""
 
-    epochs: int = 20
+    epochs: int = 12
     patience: int = 3
-    learning_rate: float = 2e-3
+    learning_rate: float = 5e-3
     batch_events: int = 2048
     dropout: float = 0.1
     ask_weight: float = 1.0

@@ -13,7 +13,7 @@ from nearsight_training.config import Fitting
 from nearsight_training.histories import Histories
 from nearsight_training.progress import SILENT, Progress
 from nearsight_training.run import Epoch
-from nearsight_training.sequences import Batch, batches, crops, drawn, rounds
+from nearsight_training.sequences import Batch, batches, crops, drawn, step_count, steps
 from nearsight_training.tensorflow import tf, tf_keras
 
 __all__ = ["BatchLoss", "fit", "seeded"]
@@ -105,49 +105,55 @@ class _Step:
         targets = [tf.TensorSpec([None, None, loss.binary], tf.int8), tf.TensorSpec([None, None], tf.int32)]
         self._learn = tf.function(self._learned, input_signature=[*shapes, *targets])
         self._look = tf.function(self._looked, input_signature=[*shapes, *targets])
+        self._move = tf.function(self._moved)
 
     def epoch(self, histories: Histories, fitting: Fitting, window: int, generator: np.random.Generator) -> float:
         """Train on every crop once; returns the mean loss."""
         chosen = drawn(histories, generator)
-        parts = crops(histories, window, generator)
         total = np.zeros(2)
-        for batch in batches(histories, parts, fitting.batch_events, chosen, generator):
+        for parts in steps(histories, crops(histories, window, generator), fitting.batch_events, chosen, generator):
             if self.before is not None:
                 self.before(self.count)
             self.count += 1
-            total += self._run(self._learn, batch)
+            total += self._optimised(parts)
         return _finite(total)
 
     def check(self, histories: Histories, fitting: Fitting, window: int) -> float:
         """The mean loss on every crop and, for each event, on one of its questions."""
-        chosen = next(rounds(histories), np.full(len(histories.codes), -1, np.int64))
+        chosen = drawn(histories, np.random.default_rng(fitting.seed))
         total = np.zeros(2)
         for batch in batches(histories, crops(histories, window), 4 * fitting.batch_events, chosen):
-            total += self._run(self._look, batch)
+            total += np.array([x.numpy() for x in self._look(*self._inputs(batch))])
         return _finite(total)
 
-    def _run(self, function: Any, batch: Batch) -> Any:
-        labels = batch.labels[..., : self.loss.binary]
-        return np.array([x.numpy() for x in function(batch.codes, batch.numbers, labels, batch.next_codes)])
+    def _optimised(self, parts: list[Batch]) -> Any:
+        """One step: the gradients of the batches together."""
+        found = [self._learn(*self._inputs(batch)) for batch in parts]
+        weight = tf.maximum(tf.add_n([each[1] for each in found]), 1.0)
+        self._move(weight, *(tf.add_n(list(each)) for each in zip(*(each[2] for each in found), strict=True)))
+        return np.sum([[each[0].numpy(), each[1].numpy()] for each in found], 0)
 
-    def _learned(self, codes: Any, numbers: Any, labels: Any, next_codes: Any) -> tuple[Any, Any]:
+    def _inputs(self, batch: Batch) -> tuple[Any, ...]:
+        return batch.codes, batch.numbers, batch.labels[..., : self.loss.binary], batch.next_codes
+
+    def _learned(self, codes: Any, numbers: Any, labels: Any, next_codes: Any) -> tuple[Any, Any, Any]:
+        variables = self.model.trainable_variables
         with tf.GradientTape() as tape:
             loss, weight = self.loss(self.model([codes, numbers], training=True)[0], labels, next_codes)
-            mean = loss / tf.maximum(weight, 1.0)
-        variables = self.model.trainable_variables
-        self.optimiser.apply_gradients(zip(tape.gradient(mean, variables), variables, strict=True))
-        return loss, weight
+        gradients = tape.gradient(loss, variables, unconnected_gradients="zero")
+        return loss, weight, [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+    def _moved(self, weight: Any, *gradients: Any) -> None:
+        means = [gradient / weight for gradient in gradients]
+        self.optimiser.apply_gradients(zip(means, self.model.trainable_variables, strict=True))
 
     def _looked(self, codes: Any, numbers: Any, labels: Any, next_codes: Any) -> tuple[Any, Any]:
         return self.loss(self.model([codes, numbers])[0], labels, next_codes)
 
 
 def _optimiser(fitting: Fitting, histories: Histories, window: int) -> Any:
-    parts = crops(histories, window)
-    steps = sum(1 for _ in batches(histories, parts, fitting.batch_events))
-    rate = tf_keras.optimizers.schedules.CosineDecay(
-        fitting.learning_rate, max(1, fitting.epochs * steps), alpha=_SMALLEST_RATE
-    )
+    steps_in_all = fitting.epochs * step_count(crops(histories, window), fitting.batch_events)
+    rate = tf_keras.optimizers.schedules.CosineDecay(fitting.learning_rate, steps_in_all, alpha=_SMALLEST_RATE)
     return tf_keras.optimizers.Adam(rate, global_clipnorm=1.0)
 
 

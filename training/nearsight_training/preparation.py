@@ -37,12 +37,12 @@ def prepare(log: EventLog, config: LogConfig) -> Prepared:
     Raises `InputError` where the split has no room, where a target never happens, or where a split's labels are all
     of one class.
     """
-    _check_targets(log, config)
     return prepare_split(log, config, plan(log, config))
 
 
 def prepare_split(log: EventLog, config: LogConfig, split: Plan) -> Prepared:
-    """`prepare` for users that were split already: `cross_fit` rotates them."""
+    """`prepare` for users that were split already; raises as it does."""
+    _check_targets(log, config)
     visible = _visible(log, split)
     training = visible & (split.users == TRAIN)[log.owners]
     if not training.any():
@@ -63,7 +63,8 @@ def prepare_split(log: EventLog, config: LogConfig, split: Plan) -> Prepared:
         fields={name: log.fields[name] for name in spec.fields},
         **_questions(log, config, split, encoder, asks),
     )
-    histories = _without(every, visible)
+    lengths = np.add.reduceat(visible, log.starts, dtype=np.int64)
+    histories = every.shortened(lengths)
     heads = _heads(spec, config)
     for index, target in enumerate(config.targets):
         _check_classes(histories, index, target.name)
@@ -105,12 +106,6 @@ def _next_codes(log: EventLog, codes: NDArray[np.int32], visible: NDArray[np.boo
     known = (following != UNKNOWN) & visible[following]
     known &= ~((split.users == TEST)[log.owners] & (log.times < split.test_from))
     return np.where(known, codes[following, 0], UNKNOWN).astype(np.int32)
-
-
-def _without(histories: Histories, visible: NDArray[np.bool_]) -> Histories:
-    """The histories with their ends cut off where they aren't `visible` (E,), and without those that are then empty."""
-    lengths = np.add.reduceat(visible, histories.starts, dtype=np.int64)
-    return histories.shortened(lengths)
 
 
 def _heads(spec: Spec, config: LogConfig) -> tuple[Head, ...]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nearsight_training.histories import Histories
 
-__all__ = ["Batch", "Crops", "batches", "crops", "drawn", "rounds"]
+__all__ = ["Batch", "Crops", "batches", "crops", "drawn", "rounds", "step_count", "steps"]
 
 _SHORTEST = 2
 
@@ -65,22 +65,55 @@ def batches(
     chosen: NDArray[np.int64] | None = None,
     generator: np.random.Generator | None = None,
 ) -> Iterator[Batch]:
-    """The crops as batches of about `batch_events` rows, padded to powers of two, shuffled where there is a generator.
+    """The crops as batches of about `batch_events` rows each, padded to powers of two.
 
-    `chosen` (E,) is the question beside each event or -1; without it no now rows are made.
+    `chosen` (E,) is the question beside each event or -1; without it no now rows are made. A `generator` shuffles the
+    crops of like length and the batches; without one the shortest come first.
     """
-    padded = np.maximum(_SHORTEST, 2 ** np.ceil(np.log2(np.maximum(parts.length, 1))).astype(np.int64))
+    widths = _widths(parts)
     groups: list[tuple[int, NDArray[np.int64]]] = []
-    for width in np.unique(padded):
-        members = np.flatnonzero(padded == width)
+    for width in np.unique(widths).tolist():
+        members = np.flatnonzero(widths == width)
         if generator is not None:
             generator.shuffle(members)
-        size = max(1, batch_events // int(width))
-        groups += [(int(width), members[first : first + size]) for first in range(0, len(members), size)]
-    order = generator.permutation(len(groups)) if generator is not None else np.arange(len(groups))
-    for place in order:
+        size = max(1, batch_events // width)
+        groups += [(width, members[first : first + size]) for first in range(0, len(members), size)]
+    order = np.arange(len(groups)) if generator is None else generator.permutation(len(groups))
+    for place in order.tolist():
         width, members = groups[place]
-        yield _batch(histories, parts.start[members], parts.length[members], width, chosen)
+        yield _batch(histories, parts, members, width, chosen)
+
+
+def steps(
+    histories: Histories,
+    parts: Crops,
+    batch_events: int,
+    chosen: NDArray[np.int64],
+    generator: np.random.Generator,
+) -> Iterator[list[Batch]]:
+    """The crops in random order, about `batch_events` rows at a time, as the batches of one optimiser step.
+
+    One step sees histories of all lengths, since short and long ones have very different labels: a step for each
+    length made the loss jump. They still lie in one batch for each padded length, so that short ones stay cheap.
+    """
+    order = generator.permutation(len(parts.start))
+    widths = _widths(parts)
+    step = (np.cumsum(widths[order]) - 1) // batch_events
+    for members in np.split(order, np.flatnonzero(np.diff(step)) + 1):
+        yield [
+            _batch(histories, parts, members[widths[members] == width], width, chosen)
+            for width in np.unique(widths[members]).tolist()
+        ]
+
+
+def step_count(parts: Crops, batch_events: int) -> int:
+    """How many steps an epoch has, give or take one."""
+    return max(1, round(float(_widths(parts).sum()) / batch_events))
+
+
+def _widths(parts: Crops) -> NDArray[np.int64]:
+    exponents = np.ceil(np.log2(np.maximum(parts.length, _SHORTEST))).astype(np.int64)
+    return np.left_shift(1, exponents)
 
 
 def rounds(histories: Histories) -> Iterator[NDArray[np.int64]]:
@@ -105,12 +138,9 @@ def drawn(histories: Histories, generator: np.random.Generator) -> NDArray[np.in
 
 
 def _batch(
-    histories: Histories,
-    start: NDArray[np.int64],
-    length: NDArray[np.int64],
-    width: int,
-    chosen: NDArray[np.int64] | None,
+    histories: Histories, parts: Crops, members: NDArray[np.int64], width: int, chosen: NDArray[np.int64] | None
 ) -> Batch:
+    start, length = parts.start[members], parts.length[members]
     places = np.arange(width)
     events = np.where(places < length[:, np.newaxis], start[:, np.newaxis] + places, -1)
     inside = events >= 0

@@ -70,10 +70,8 @@ def plan(log: EventLog, config: LogConfig) -> Plan:
 def assign_users(users: NDArray[np.str_], validation: float, test: float, seed: int) -> NDArray[np.int8]:
     """Each user's split, (H,), from a hash of the seed and the user: it doesn't depend on who else is in the log."""
     if not (validation > 0 and test > 0 and validation + test < 1):
-        raise InputError(
-            f"the shares of validation and test must leave some for training, received {validation} {test}"
-        )
-    places = np.array([_place(user, seed) for user in users])
+        raise InputError(f"validation and test must leave users to train on, received shares {validation} and {test}")
+    places = np.array([_place(user, seed) for user in users.tolist()])
     return np.where(places < test, TEST, np.where(places < test + validation, VALIDATION, TRAIN)).astype(np.int8)
 
 
