@@ -1,26 +1,124 @@
 """`nearsight export`: a run in, a bundle out, proven equal or not written at all."""
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nearsight_cli.manual import manual
-from nearsight_cli.output import Json
+from nearsight_cli.output import Json, print_json, print_table, print_text
+from nearsight_export.config import NUMPY, ExportConfig
+
+if TYPE_CHECKING:
+    from nearsight_export.export import Exported
+    from nearsight_export.index import Artifact
 
 __all__ = ["export", "register"]
+
+_CHOICE = ExportConfig()
+
+
+class Variant(StrEnum):
+    """The precisions that can ship."""
+
+    fp32 = "fp32"
+    fp16 = "fp16"
+    int8 = "int8"
+    int8_full = "int8-full"
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    examples = ["nearsight export runs/events", "nearsight export runs/events --sparsity 0.5 --out shop.nsight"]
-    app.command(epilog=manual(examples, "Next: nearsight inspect shows what is inside; nearsight bench measures it."))(
-        export
-    )
+    examples = [
+        "nearsight export runs/events",
+        "nearsight export runs/events --variant fp32 --sparsity 0 --only --out shop.nsight",
+    ]
+    after = "Next: nearsight inspect shows what is inside, and nearsight bench RUN measures it."
+    app.command(epilog=manual(examples, after))(export)
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="A run folder.", show_default=False)],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)],
+    variant: Annotated[
+        Variant, typer.Option(help="What the bundle holds: floats of 32 or 16 bits, 8-bit weights, or integers only.")
+    ] = Variant(_CHOICE.variant),
+    sparsity: Annotated[
+        float,
+        typer.Option(metavar="SHARE", min=0.0, max=0.99, help="The share of large weights to prune; 0 prunes none."),
+    ] = _CHOICE.sparsity or 0.0,
+    only: Annotated[
+        bool, typer.Option("--only", help="Make this variant alone. Without it, all are made for nearsight bench.")
+    ] = False,
+    numpy: Annotated[
+        bool,
+        typer.Option("--numpy", help="Pack float weights too, so that the SDK runs where no runtime is installed."),
+    ] = False,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="What the bundle calls itself. Without it: the run's name.", show_default=False
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed repeats an export.")] = _CHOICE.seed,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The bundle. Without it: model.nsight in the run's folder.", show_default=False
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Prune, quantise and convert a run; prove every artifact equal to the trained model; pack one file."""
+    """Prune, quantise and convert a run, prove every artifact equal to the trained model, and pack one file.
+
+    Where a proof fails, nothing is written and the exit code is 1.
+    """
+    from nearsight_cli.progress import Drawn
+    from nearsight_export.export import export as exported
+
+    config = ExportConfig(
+        variant=variant.value,
+        variants=(variant.value,) if only else _CHOICE.variants,
+        sparsity=sparsity or None,
+        members=(*_CHOICE.members, NUMPY) if numpy else _CHOICE.members,
+        name=name,
+        seed=seed,
+    )
+    with Drawn() as progress:
+        result = exported(run, config, out or run / "model.nsight", progress)
+    show(result, run, json)
+
+
+def show(result: "Exported", run: Path, json: bool) -> None:
+    """Print what an export made and proved: JSON, or a table and what comes next."""
+    if json:
+        print_json(result)
+        return
+    certificate = result.certificate
+    columns = ["", "kB", "gzipped", "largest error", "flipped", "AUC change"]
+    title = (
+        f"Against the trained model, on {certificate.histories:,} held-out histories ({certificate.events:,} events)"
+    )
+    print_table(title, columns, [_row(artifact) for artifact in result.index.artifacts])
+    for artifact, reason in result.index.failures.items():
+        print_text(f"{artifact} could not be made: {reason}")
+    if certificate.pruning:
+        numbers = sum(tensor.numbers for tensor in certificate.pruning.tensors.values())
+        zeros = sum(tensor.numbers * tensor.sparsity for tensor in certificate.pruning.tensors.values())
+        print_text(f"\nPruned: {zeros / numbers:.1%} of {numbers:,} large weights are zero.")
+    print_text(f"\n{result.bundle} is ready: {result.bytes / 1000:.0f} kB, {result.variant}.")
+    print_text(f"Next: nearsight inspect {result.bundle}, nearsight bench {run}")
+
+
+def _row(artifact: "Artifact") -> list[str]:
+    certified = artifact.certified
+    changes = [head.auc_change for head in certified.heads.values() if head.auc_change is not None]
+    flipped = [head.flipped for head in certified.heads.values()]
+    return [
+        artifact.artifact,
+        f"{artifact.bytes / 1000:,.0f}",
+        f"{artifact.gzipped / 1000:,.0f}",
+        f"{certified.largest_error:.1e}",
+        f"{max(flipped):.2%}" if flipped else "",
+        f"{round(max(changes, key=abs), 4) + 0.0:+.4f}" if changes else "",
+    ]
