@@ -1,5 +1,7 @@
 """Models of another kind that answer the same question: they read a user's whole history anew at every call."""
 
+import contextlib
+import io
 import math
 import warnings
 from collections.abc import Sequence
@@ -24,6 +26,7 @@ _TREES = {
     "verbosity": -1,
 }
 _MOST_TREES, _PATIENCE = 400, 30
+_PENALTIES = (0.0, 0.001, 0.01, 0.1)  # lifetimes advises 0.001 to 0.1 for small data
 
 
 class Past(msgspec.Struct, frozen=True):
@@ -77,9 +80,9 @@ class BoostedTrees:
         """
         import lightgbm
 
+        if len({answer for _, answer in training}) < 2:
+            raise InputError("it needs training questions of both answers")
         features, answers = _table(training, kinds)
-        if len(np.unique(answers)) < 2:
-            raise InputError("LightGBM needs training questions of both answers, received one kind")
         known = lightgbm.Dataset(features, answers)
         parameters = {**_TREES, "seed": seed, "num_threads": threads}
         parameters["min_data_in_leaf"] = min(50, max(1, len(answers) // 50))
@@ -122,7 +125,7 @@ class BuyTillYouDie:
         """
         frequency, recency, age = np.array([purchases(past) for past in customers]).T
         if not (frequency > 0).any():
-            raise InputError("BG/NBD needs customers who bought on more than one day, received none")
+            raise InputError("it needs customers who bought on more than one day")
         fitter = _fitted(frequency, recency, age)
         peer = cls(fitter, horizon_seconds / _DAY_SECONDS, (1.0, 0.0))
         return cls(fitter, peer._horizon, _curve([peer.expected(past) for past, _ in answers], [a for _, a in answers]))
@@ -171,16 +174,19 @@ def _table(questions: Sequence[tuple[Past, int]], kinds: int) -> tuple[NDArray[n
 
 
 def _fitted(frequency: NDArray[np.float64], recency: NDArray[np.float64], age: NDArray[np.float64]) -> Any:
-    """Maximum likelihood by lifetimes, whose warnings about pandas and NumPy stay off the terminal."""
-    with warnings.catch_warnings():
+    """Maximum likelihood by lifetimes; where it has no maximum, with the smallest penalty that gives it one.
+
+    What lifetimes and the libraries below it warn of and print stays off the terminal.
+    """
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         from lifetimes import BetaGeoFitter
         from lifetimes.utils import ConvergenceError
 
-        try:
-            return BetaGeoFitter().fit(frequency, recency, age)
-        except ConvergenceError as error:
-            raise InputError(f"BG/NBD doesn't converge on these customers ({str(error).splitlines()[0]})") from error
+        for penalty in _PENALTIES:
+            with contextlib.suppress(ConvergenceError):
+                return BetaGeoFitter(penalizer_coef=penalty).fit(frequency, recency, age)
+    raise InputError("its likelihood has no maximum on these customers")
 
 
 def _curve(expected: Sequence[float], answers: Sequence[int]) -> tuple[float, float]:

@@ -36,12 +36,12 @@ def fit_rivals(material: Material, most: int, seed: int) -> Iterator[Candidate |
 
 
 def fit_trees(material: Material, most: int, seed: int) -> BoostedTrees:
-    """LightGBM on at most `most` questions about training users, asks and events alike."""
+    """LightGBM on at most `most` questions about training users, of the kinds that it will be asked."""
     kinds, targets = material.run.spec.code_sizes[0], frozenset(material.head.events)
     if not len(np.unique(material.training.names)) > 1:
         kinds = 1
     training, validation = (
-        known_answers(histories, questions(histories, material.target), targets, most, seed)
+        known_answers(histories, _like(material, histories), targets, most, seed)
         for histories in (material.training, material.validation)
     )
     return BoostedTrees.fit(training, validation, kinds, seed=seed)
@@ -72,7 +72,11 @@ def _fit_purchases(material: Material, seed: int) -> BuyTillYouDie:
     if head.within_seconds is None or material.run.spec.clock is None or not head.events:
         raise InputError("it needs a question about events within a time")
     targets = frozenset(head.events)
-    kinds = questions(material.training, material.target)
-    primary = tuple(kind for kind in kinds if kind.kind == material.primary) or kinds
-    answers = known_answers(material.training, primary, targets, _CURVE_QUESTIONS, seed)
+    answers = known_answers(material.training, _like(material, material.training), targets, _CURVE_QUESTIONS, seed)
     return BuyTillYouDie.fit(customers(material.training, targets), head.within_seconds, answers)
+
+
+def _like(material: Material, histories: Histories) -> tuple[Questions, ...]:
+    """The known questions about histories that are of the kinds in the exam."""
+    wanted = {kind.kind for kind in material.exam.kinds}
+    return tuple(kind for kind in questions(histories, material.target) if kind.kind in wanted)

@@ -38,7 +38,9 @@ STEPS = (
     step("fp32", "NumPy", 16.0, 0.7683, 279_000),
 )
 WINDOWS = tuple(
-    window(precision, runtime, size, microseconds * (1 if size == 128 else 0.28), auc, weight=Weight(raw=raw, gzipped=raw))
+    window(
+        precision, runtime, size, microseconds * (1 if size == 128 else 0.28), auc, weight=Weight(raw=raw, gzipped=raw)
+    )
     for precision, runtime, microseconds, auc, raw in (
         ("fp32", LITERT, 390, 0.7682, 283_000),
         ("fp16", LITERT, 392, 0.7682, 144_000),
@@ -82,6 +84,7 @@ def results(**changes: object) -> Results:
         "pick": "step int8 · LiteRT", "verdict": ("Ship the int8 step graph.", "It is quick."), "entries": ENTRIES,
         "front": ("step int8 · LiteRT", "step fp32 · LiteRT", "LightGBM"),
         "ratios": (Ratio(fast=OBSERVED[1].name, slow="window 128 fp32 · ONNX Runtime", times=18.2),),
+        "differences": {"LightGBM": Interval(-0.002, -0.006, 0.003)},
         "throughput": (Throughput(runtime=LITERT, events_per_second=350_000.0, events=60_000, repeats=3),),
         "skipped": {"tflite-runtime": "it can't share a process with TensorFlow"}, "host": HOST, "protocol": PROTOCOL,
         "caveats": ("Made up.",), "command": "nearsight bench runs/demo", **changes,

@@ -1,0 +1,149 @@
+import shutil
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+import nearsight
+from nearsight.errors import InputError
+from nearsight_benchmarks.bench import PAGE, RESULTS, bench
+from nearsight_benchmarks.config import BenchConfig
+from nearsight_benchmarks.material import gathered
+from nearsight_benchmarks.questions import questions
+from nearsight_benchmarks.results import read_results
+from nearsight_benchmarks.timing import Plan
+from nearsight_training.histories import SPLITS
+from nearsight_training.run import load_histories
+
+WINDOWS = (4, 16)
+
+
+@pytest.fixture(scope="module")
+def out(run_path, bundle_path, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("out")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BenchConfig, "plan", property(lambda _: Plan(calls=20, fewest=2, seconds=0.1, rounds=2)))
+        patch.setattr(BenchConfig, "processes", property(lambda _: 1))
+        patch.setattr(BenchConfig, "resamples", property(lambda _: 30))
+        patch.setattr("nearsight_benchmarks.observing.LATE", 300)
+        patch.setattr("nearsight_benchmarks.conclusion.LATE", 300)
+        bench(run_path, bundle_path, BenchConfig(windows=WINDOWS), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(out):
+    return read_results(out / RESULTS)
+
+
+def test_everybody_takes_part(results):
+    names = {entry.name for entry in results.entries}
+    steps = {f"step {precision} · LiteRT" for precision in ("fp32", "fp16", "int8", "int8-full")}
+    steps |= {f"step {precision} · ONNX Runtime" for precision in ("fp32", "int8")} | {"step fp32 · NumPy"}
+    windows = {name.replace("step", f"window {size}") for name in steps if "NumPy" not in name for size in WINDOWS}
+    keras = {f"Keras {call}, window {size}" for call in ("model(x)", "predict") for size in WINDOWS}
+    observed = {f"observe · {name}, event {n}" for name in ("LiteRT", "ONNX Runtime", "NumPy") for n in ("10", "300")}
+    assert names == steps | windows | keras | observed | {"LightGBM", "BG/NBD"}
+    assert set(results.skipped) == {"TFLite"}
+    assert {rate.runtime for rate in results.throughput} == {"LiteRT", "ONNX Runtime", "NumPy"}
+
+
+def test_everybody_is_timed_weighed_and_scored(results):
+    for entry in results.entries:
+        assert entry.latency.calls >= 2
+        assert 0 < entry.latency.p50_us <= entry.latency.p95_us <= entry.latency.p99_us
+        assert entry.weight.gzipped > 0
+        assert set(entry.quality) == {"ask", "event"}
+    started = {entry.name for entry in results.entries if entry.footprint}
+    assert started == {
+        "observe · LiteRT, event 10",
+        "observe · ONNX Runtime, event 10",
+        "observe · NumPy, event 10",
+        "window 16 fp32 · LiteRT",
+        "window 16 fp32 · ONNX Runtime",
+        "Keras model(x), window 16",
+        "LightGBM",
+        "BG/NBD",
+    }
+    heaviest = max(started, key=lambda name: results.entry(name).footprint.megabytes)
+    assert heaviest == "Keras model(x), window 16"
+
+
+def test_scores_are_those_of_a_replay_through_the_sdk(results, run_path, bundle_path):
+    """An oracle of another kind: each user's events one by one through a session, and the question put to it."""
+    test = load_histories(run_path).select(SPLITS.index("test"))
+    asked, after = questions(test, 0)
+    insight = nearsight.load(bundle_path, runtime="numpy")
+    at_events, at_asks = np.zeros(len(test.codes)), []
+    for user in range(len(test)):
+        session, span = insight.session(), test.span(user)
+        for event in range(span.start, span.stop):
+            reading = session.observe(test.names[event], test.times[event], price=test.fields["price"][event])
+            at_events[event] = reading["purchase"]
+        at_asks += [session.score(float(when))["purchase"] for when in asked.times[asked.users == user]]
+    found = results.entry("step fp32 · NumPy").quality
+    assert found["ask"]["auc"].value == pytest.approx(roc_auc_score(asked.answers, at_asks), abs=1e-6)
+    expected = average_precision_score(after.answers, at_events[after.events])
+    assert found["event"]["average_precision"].value == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_window_that_holds_every_history_is_as_accurate_as_the_step(results, run_path):
+    assert load_histories(run_path).lengths.max() > WINDOWS[-1]  # so that this can fail for events and the short window
+    step = results.entry("step fp32 · LiteRT").quality["event"]["auc"].value
+    for name in ("step fp32 · ONNX Runtime", "step fp32 · NumPy"):
+        assert results.entry(name).quality["event"]["auc"].value == pytest.approx(step, abs=1e-5)
+    window = results.entry("window 16 fp32 · LiteRT").quality["event"]["auc"].value
+    for name in ("window 16 fp32 · ONNX Runtime", "Keras predict, window 16", "Keras model(x), window 16"):
+        assert results.entry(name).quality["event"]["auc"].value == pytest.approx(window, abs=1e-5)
+    assert results.entry("window 4 fp32 · LiteRT").quality["event"]["auc"].value != pytest.approx(window, abs=1e-5)
+
+
+def test_the_verdict_names_a_step_of_the_run(results):
+    pick = results.entry(results.pick)
+    assert pick.family == "step"
+    assert results.verdict[0].startswith(f"Ship the {pick.precision} step graph and run it in {pick.runtime}")
+    assert results.question == "purchase within 30 days"
+    assert results.primary == "ask"
+    assert set(results.front) <= {entry.name for entry in results.entries}
+    assert set(results.differences) >= {"LightGBM", "BG/NBD"}
+
+
+def test_ratios_are_medians_of_the_same_run(results):
+    for ratio in results.ratios:
+        fast, slow = results.entry(ratio.fast).latency.p50_us, results.entry(ratio.slow).latency.p50_us
+        assert ratio.times == pytest.approx(slow / fast)
+    assert {ratio.fast for ratio in results.ratios} == {f"observe · {results.entry(results.pick).runtime}, event 300"}
+
+
+def test_the_page_is_written_beside(out, results):
+    page = (out / PAGE).read_text()
+    assert results.verdict[0] in page
+    assert "nearsight bench" in page
+
+
+def test_a_bundle_of_another_run_is_refused(run_path, bundle_path, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(run_path, other)
+    text = (other / "run.json").read_text()
+    (other / "run.json").write_text(text.replace('"look"', '"gaze"'))
+    with pytest.raises(InputError, match="wasn't exported from"):
+        gathered(other, bundle_path, BenchConfig())
+
+
+def test_an_unknown_head_is_refused_with_those_there_are(run_path, bundle_path):
+    with pytest.raises(InputError, match="choose one of purchase"):
+        gathered(run_path, bundle_path, BenchConfig(head="churn"))
+
+
+def test_a_run_without_artifacts_is_refused_and_nothing_is_written(run_path, bundle_path, tmp_path):
+    bare = tmp_path / "bare"
+    shutil.copytree(run_path, bare, ignore=shutil.ignore_patterns("artifacts"))
+    with pytest.raises(InputError, match="nearsight export"):
+        bench(bare, bundle_path, BenchConfig(quick=True), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("windows", [(), (1,)])
+def test_a_configuration_without_windows_is_refused(windows):
+    with pytest.raises(ValueError, match="at least 2 events"):
+        BenchConfig(windows=windows)

@@ -1,0 +1,96 @@
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from benchmarks import invented
+from nearsight_benchmarks.page import render
+
+VOID = {"meta", "br", "img", "link", "input", "use", "path"}
+
+
+class Reader(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags, self.open, self.paragraphs, self.captions = [], [], [], 0
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "p":
+            self.paragraphs.append("")
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, text):
+        if self.open and self.open[-1] == "p":
+            self.paragraphs[-1] += text
+
+
+@pytest.fixture(scope="module")
+def html():
+    return render(invented.results(verdict=("Ship the int8 step graph & run it in LiteRT.", "It <is> quick.")))
+
+
+@pytest.fixture(scope="module")
+def page(html):
+    reader = Reader()
+    reader.feed(html)
+    assert not reader.open
+    return reader
+
+
+def test_the_first_paragraph_says_what_to_ship(page):
+    assert page.paragraphs[:2] == ["Ship the int8 step graph & run it in LiteRT.", "It <is> quick."]
+
+
+def test_the_page_loads_nothing(html, page):
+    assert not {tag for tag, _ in page.tags} & {"script", "link", "img", "iframe", "object", "embed", "base", "image"}
+    for _, attributes in page.tags:
+        for name in ("src", "href", "xlink:href", "action", "data"):
+            assert attributes.get(name, "#").startswith("#")
+    assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", html))
+    assert "@import" not in html
+    namespaces = set(re.findall(r"https?://[^\"'\s<]+", html))
+    assert namespaces <= {"http://www.w3.org/1999/xlink"}
+
+
+def test_identifiers_are_unique_and_references_resolve(html, page):
+    found = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(found) == len(set(found))
+    wanted = set(re.findall(r"url\(#([^)]*)\)", html)) | set(re.findall(r'xlink:href="#([^"]*)"', html))
+    assert wanted <= set(found)
+
+
+def test_tables_can_be_read_aloud(page):
+    tags = [tag for tag, _ in page.tags]
+    assert tags.count("table") == tags.count("caption") == 5
+    assert all("scope" in attributes for tag, attributes in page.tags if tag == "th")
+    assert all(attributes.get("aria-label") for tag, attributes in page.tags if tag == "svg")
+
+
+def test_plots_take_the_pages_colours_and_come_in_two_widths(html, page):
+    boxes = [attributes["viewbox"].split() for tag, attributes in page.tags if tag == "svg"]
+    assert [round(float(box[2])) for box in boxes] == [1088, 358] * 2
+    assert "currentColor" in html
+    assert "var(--line)" in html
+    assert "prefers-color-scheme: dark" in html
+
+
+def test_the_pick_is_labelled_in_both_plots(html):
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", html)
+    assert texts.count("int8 · LiteRT") == 4
+    assert {"LightGBM", "BG/NBD"} <= set(texts)
+
+
+def test_every_entry_and_caveat_is_on_the_page(html):
+    for entry in invented.ENTRIES:
+        assert f'<th scope="row">{entry.name}' in html
+    for words in ("Made up.", "Imagined CPU", "nearsight bench runs/demo", "because it can&#39;t share a process"):
+        assert words in html

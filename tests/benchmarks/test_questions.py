@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+
+from nearsight.spec import Category, Clock, Number, Reset, Spec
+from nearsight_benchmarks.questions import pasts, questions, sample, windows
+from nearsight_training.histories import Histories
+
+SECONDS = Number(name="gap", low=0.0, high=1e9)
+LENGTHS = (3, 1, 6)
+
+
+def spec(**reset):
+    return Spec(event=Category(name="event", vocabulary=("a", "b")), clock=Clock(gap=SECONDS, age=SECONDS),
+                reset=Reset(**reset))  # fmt: skip
+
+
+@pytest.fixture
+def histories():
+    size = sum(LENGTHS)
+    every = np.arange(size)
+    return Histories(
+        codes=every[:, None].astype(np.int32),
+        numbers=every[:, None].astype(np.float32),
+        starts=np.array([0, 3, 4]),
+        split=np.full(3, 2, np.int8),
+        times=100.0 * every,
+        names=np.array(["a", "b"] * 5),
+        labels=np.array([[1], [0], [-1], [1], [0], [-1], [1], [1], [0], [-1]], np.int8),
+        next_codes=np.full(size, -1, np.int32),
+        ask_history=np.array([0, 2, 2]),
+        ask_after=np.array([2, 1, 6]),
+        ask_time=np.array([150.0, 420.0, 5000.0]),
+        ask_codes=np.array([[70], [71], [72]], np.int32),
+        ask_numbers=np.array([[0.5], [1.5], [2.5]], np.float32),
+        ask_labels=np.array([[0], [-1], [1]], np.int8),
+        fields={"price": np.array([np.nan, *range(1, size)]), "shop": np.array(["x"] * size)},
+    )
+
+
+def test_only_known_answers_are_asked(histories):
+    ask, event = questions(histories, 0)
+    assert (ask.kind, ask.events.tolist(), ask.users.tolist()) == ("ask", [1, 9], [0, 2])
+    assert (ask.answers.tolist(), ask.indices.tolist(), ask.times.tolist()) == ([0, 1], [0, 2], [150.0, 5000.0])
+    assert event.events.tolist() == [0, 1, 3, 4, 6, 7, 8]
+    assert event.users.tolist() == [0, 0, 1, 2, 2, 2, 2]
+    assert event.answers.tolist() == [1, 0, 1, 0, 1, 1, 0]
+
+
+def test_a_window_holds_the_last_rows_and_an_asks_own_row(histories):
+    ask, event = questions(histories, 0)
+    codes, numbers, length = windows(histories, spec(), event, 3)
+    assert codes[:, :, 0].tolist() == [[0, 0, 0], [0, 1, 0], [3, 0, 0], [4, 0, 0], [4, 5, 6], [5, 6, 7], [6, 7, 8]]
+    assert length.tolist() == [1, 2, 1, 1, 3, 3, 3]
+    assert numbers[-1, :, 0].tolist() == [6.0, 7.0, 8.0]
+    codes, numbers, length = windows(histories, spec(), ask, 3)
+    assert codes[:, :, 0].tolist() == [[0, 1, 70], [8, 9, 72]]
+    assert numbers[:, -1, 0].tolist() == [0.5, 2.5]
+    assert length.tolist() == [3, 3]
+
+
+def test_a_window_starts_where_the_history_began_anew(histories):
+    ask, event = questions(histories, 0)
+    codes, _, length = windows(histories, spec(max_events=2), event, 4)
+    assert [codes[row, : length[row], 0].tolist() for row in range(7)] == [[0], [0, 1], [3], [4], [6], [6, 7], [8]]
+    codes, _, length = windows(histories, spec(gap_seconds=1000.0), ask, 4)
+    assert [codes[row, : length[row], 0].tolist() for row in range(2)] == [[0, 1, 70], [72]]
+
+
+def test_a_peer_is_told_everything_so_far_and_nothing_later(histories):
+    ask, event = questions(histories, 0)
+    told = list(pasts(histories, event, frozenset(("b",))))
+    assert told[-1].times.tolist() == [400.0, 500.0, 600.0, 700.0, 800.0]
+    assert told[-1].now == 800.0
+    assert told[-1].targets.tolist() == [False, True, False, True, False]
+    assert told[0].values.tolist() == [[0.0]]  # a missing price; the shop isn't a number
+    first = next(pasts(histories, ask, frozenset(("b",))))
+    assert (first.times.tolist(), first.now) == ([0.0, 100.0], 150.0)
+
+
+def test_drawing_keeps_what_belongs_together(histories):
+    event = questions(histories, 0)[1]
+    drawn = event.drawn(4, seed=1)
+    assert len(drawn) == 4
+    for column in ("events", "users", "answers", "times"):
+        full = dict(zip(event.indices.tolist(), getattr(event, column).tolist(), strict=True))
+        assert getattr(drawn, column).tolist() == [full[index] for index in drawn.indices.tolist()]
+
+
+def test_a_sample_is_of_whole_users(histories):
+    drawn = sample(histories, 2, seed=0)
+    assert len(drawn) == 2
+    assert set(drawn.lengths.tolist()) <= set(LENGTHS)
+    assert sample(histories, 3, seed=0) is histories
