@@ -6,7 +6,9 @@ from nearsight.conformance import Tolerance
 
 __all__ = ["DECIDABLE", "Bound", "bound", "tolerances"]
 
-DECIDABLE = 100  # a change of AUC or calibration is held to its bound where each class has at least this many decisions
+DECIDABLE = (
+    1000  # a change of AUC or calibration is held to its bound where each class has at least this many decisions
+)
 
 
 class Bound(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,11 +32,11 @@ _FP32 = Bound(
     error=1e-5,
     flipped=0.001,
     auc=1e-4,
-    calibration=1e-4,
+    calibration=1e-3,
     drift=1e-5,
     state=1e-4,
     reason="The same float32 arithmetic with its sums in another order: a few units in the last place (6e-8) per "
-    "operation, damped by gates below 1. Ten times what was measured on real histories leaves room for other libraries; "
+    "operation, damped by gates below 1. Ten times what was measured on real histories leaves room for others; "
     "a wrong gate, tap or parity shows at 1e-3 and more. Only decisions within the error of a threshold can flip.",
 )
 _FP16 = Bound(
@@ -63,12 +65,12 @@ _FULL = msgspec.structs.replace(
     "and on a stream of 2,000 events, so that clipping is rare and rounding is far below the weights'. With 8 bits for "
     "the state, memory cells moved by up to 1.7 and probabilities by 0.06, so that variant isn't made.",
 )
-_NARROW = msgspec.structs.replace(
+_FULL_WINDOW = msgspec.structs.replace(
     _INT8,
     error=0.1,
-    flipped=0.05,
-    reason="Weights and activations have 8 bits, each tensor of the unrolled graph with a range of its own; nothing is "
-    "handed on to another call, so errors end with the window. AUC is held to what int8 is held to.",
+    reason="As the step in int8-full, but the unrolled cells have hundreds of tensors, each with a range of its own "
+    "that 256 windows calibrate, so that a rare history is clipped (0.03 was measured). With 8 bits for activations "
+    "the error was 0.15 and its mean 0.04, so that variant isn't made.",
 )
 _BOUNDS = {"fp32": _FP32, "fp16": _FP16, "int8": _INT8, "int8-full": _FULL}
 
@@ -76,7 +78,7 @@ _BOUNDS = {"fp32": _FP32, "fp16": _FP16, "int8": _INT8, "int8-full": _FULL}
 def bound(artifact: str) -> Bound:
     """The bound for an artifact named `VARIANT/MEMBER`."""
     precision, member = artifact.split("/")
-    return _NARROW if precision == "int8-full" and member.startswith("window") else _BOUNDS[precision]
+    return _FULL_WINDOW if precision == "int8-full" and member.startswith("window") else _BOUNDS[precision]
 
 
 def tolerances() -> dict[str, Tolerance]:

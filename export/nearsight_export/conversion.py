@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -35,7 +36,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 def prepare(folder: Path, job: Job, weights: Weights, samples: Samples) -> None:
     """Lay out a job for `convert`: `weights` are canonical with the calibration folded in."""
     (folder / _JOB).write_bytes(msgspec.json.encode(job))
-    np.savez(folder / _WEIGHTS, **weights)
+    arrays: dict[str, Any] = dict(weights)
+    np.savez(folder / _WEIGHTS, **arrays)
     np.savez(folder / _SAMPLES, **msgspec.structs.asdict(samples))
 
 
@@ -77,7 +79,9 @@ def _worked_off(folder: Path, left: list[str], progress: Progress, command: Sequ
     if code and said:
         reason = f"{reason}: {' '.join(said[-_LAST_LINES:])[-400:]}" if code < 0 else said[-1][-400:]
     if left and not begun:
-        raise ConversionError(f"the conversion's process didn't start ({reason}): check that TensorFlow can be imported")
+        raise ConversionError(
+            f"the conversion's process didn't start ({reason}): check that TensorFlow can be imported"
+        )
     return reason
 
 

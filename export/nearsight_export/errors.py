@@ -1,9 +1,9 @@
 """What the export room raises besides `nearsight.errors.InputError`.
 
-    NearsightError
-    ├── CertificateError    an artifact doesn't equal its source within its bound
-    ├── ConversionError     a converter refused a graph or died over it
-    └── SparsityError       pruning didn't reach the sparsity that was asked for
+NearsightError
+├── CertificateError    an artifact doesn't equal its source within its bound
+├── ConversionError     a converter refused a graph or died over it
+└── SparsityError       pruning didn't reach the sparsity that was asked for
 """
 
 from nearsight.errors import NearsightError

@@ -1,4 +1,4 @@
-"""Reading and tidying TFLite files: their operators, plain names at their borders, and nothing that a device needs not."""
+"""Reading and tidying TFLite files: their operators, plain names at their borders, nothing that no device needs."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -73,7 +73,7 @@ def _operator_name(code: Any) -> str:
     builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
     if builtin == schema.BuiltinOperator.CUSTOM:
         return f"CUSTOM:{_text(code.customCode)}"
-    return _BUILTIN_NAMES[builtin]
+    return str(_BUILTIN_NAMES[builtin])
 
 
 def _text(name: bytes | str) -> str:

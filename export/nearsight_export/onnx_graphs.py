@@ -1,8 +1,5 @@
 """The ONNX graphs of a model: the step, and the window from ONNX's own Conv, MaxPool and LSTM."""
 
-import logging
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +9,7 @@ from numpy.typing import NDArray
 from nearsight.trunk import CONV_WIDTH, Trunk, Weights, heads, step
 from nearsight_export.recording import OnnxOps, Recorder, Value
 
-__all__ = ["quantised", "step_model", "window_model"]
+__all__ = ["step_model", "window_model"]
 
 _ONNX_GATES = (0, 2, 1, 3)  # ONNX orders input, output, forget, candidate; the trunk has the forget gate second
 
@@ -45,22 +42,6 @@ def window_model(trunk: Trunk, weights: Weights) -> bytes:
     answers = heads(OnnxOps(), trunk, weights, embedding)
     outputs = {"heads": (answers, ("batch", trunk.outputs)), "embedding": (embedding, ("batch", trunk.units))}
     return _content(recorder.model(outputs))
-
-
-def quantised(model: bytes) -> bytes:
-    """The same graph with 8-bit weights and activations that are quantised as they come, by onnxruntime's tool."""
-    import nearsight_export.ort  # noqa: F401  # telemetry off before onnxruntime is imported
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder, "source.onnx"), Path(folder, "target.onnx")
-        source.write_bytes(model)
-        logging.disable(logging.WARNING)  # it advises to pre-process graphs; these have nothing to infer
-        try:
-            quantize_dynamic(source, target, weight_type=QuantType.QInt8, extra_options={"MatMulConstBOnly": True})
-        finally:
-            logging.disable(logging.NOTSET)
-        return target.read_bytes()
 
 
 def _frames(recorder: Recorder, trunk: Trunk, weights: Weights, codes: Value, numbers: Value) -> Value:

@@ -11,7 +11,7 @@ from nearsight.backends.reference import NumpyBackend
 from nearsight.spec import Spec
 from nearsight.trunk import Trunk, Weights
 from nearsight_export.replay import BLOCK, replayed, streamed_states
-from nearsight_export.windows import drawn_windows
+from nearsight_export.windows import drawn_windows, joined
 from nearsight_training.histories import Histories
 
 __all__ = ["Samples", "collected"]
@@ -47,11 +47,11 @@ class Samples(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def collected(trunk: Trunk, spec: Spec, weights: Weights, window: int, histories: Histories, seed: int) -> Samples:
-    """Roll histories out in float32 and keep up to 2,048 steps and 128 windows.
+    """Roll histories out in float32 and keep up to 2,048 steps and 256 windows.
 
-    The steps hold, for every number and every part of the state, those where it is smallest and largest, because a
-    range that is calibrated too narrowly clips; the rest is drawn. Among them are the states of one stream of 2,000
-    events without an end, since devices stream for months.
+    The steps, and half of the windows at their ends, hold for every number and every part of the state those where it
+    is smallest and largest, because a range that is calibrated too narrowly clips; the rest is drawn. Among them are
+    the states of one stream of 2,000 events without an end, since devices stream for months.
     """
     replay = replayed(NumpyBackend(weights, trunk), trunk, spec, histories, keep=True)
     stream = np.arange(_STREAM) % len(histories.codes)
@@ -63,7 +63,11 @@ def collected(trunk: Trunk, spec: Spec, weights: Weights, window: int, histories
     extremes = {int(row) for column in _columns(numbers, states) for row in (column.argmin(), column.argmax())}
     others = rng.permutation(len(codes))[: max(_STEPS - len(extremes), 0)]
     kept = np.array(sorted(extremes | set(others.tolist())))
-    windows = drawn_windows(spec, histories, window, _WINDOWS, seed)
+    telling = np.isin(np.arange(len(replay.heads) + len(replay.asked)), list(extremes))
+    windows = joined(
+        drawn_windows(spec, histories, window, _WINDOWS, seed, telling),
+        drawn_windows(spec, histories, window, _WINDOWS, seed, ~telling),
+    )
     return Samples(
         step_codes=codes[kept],
         step_numbers=numbers[kept],

@@ -1,6 +1,6 @@
 """TensorFlow functions of the step and of the unrolled window, ready for the TFLite converter."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,12 +68,11 @@ def step_function(trunk: Trunk, weights: Weights) -> Traced:
     """
     state = tf.TensorSpec((None, trunk.state_size), tf.float32, "state")
 
-    @tf.function(autograph=False, input_signature=[*_row_specs(trunk, (None,)), state])
     def call(codes: Any, numbers: Any, state: Any) -> dict[str, Any]:
         answers, embedding, next_state = step(TensorOps(), trunk, weights, codes, numbers, state)
         return {"heads": answers, "embedding": embedding, "next_state": next_state}
 
-    return Traced(call.get_concrete_function(), tf.Module())
+    return _traced(call, [*_row_specs(trunk, (None,)), state], tf.Module())
 
 
 def window_function(trunk: Trunk, weights: Weights, length: int) -> Traced:
@@ -84,37 +83,36 @@ def window_function(trunk: Trunk, weights: Weights, length: int) -> Traced:
     """
     model = window_model(trunk, weights, length)
 
-    @tf.function(input_signature=_window_specs(trunk, length))
     def call(codes: Any, numbers: Any, length: Any) -> dict[str, Any]:
         answers, embedding = model([codes, numbers, length])
         return {"heads": answers, "embedding": embedding}
 
-    return Traced(call.get_concrete_function(), model)
+    return _traced(call, _window_specs(trunk, length), model)
 
 
-def unrolled_window_function(trunk: Trunk, weights: Weights, length: int) -> Traced:
+def unrolled_window_function(trunk: Trunk, weights: Weights, size: int) -> Traced:
     """The same graph with the LSTM as `ceil(T / 2)` cells of plain operators, which remembers nothing between calls."""
     ops = TensorOps()
 
-    @tf.function(autograph=False, input_signature=_window_specs(trunk, length))
     def call(codes: Any, numbers: Any, length: Any) -> dict[str, Any]:
-        pooled = _pooled_frames(ops, trunk, weights, codes[0], numbers[0], length)
-        states = _unrolled_cells(ops, trunk, weights, pooled)
-        embedding = tf.gather(states, (length + 1) // 2 - 1)
+        # Tables instead of arithmetic on the length: the quantiser would want ranges for whole numbers as well.
+        present = tf.gather(np.tri(size + 1, size, -1, dtype=np.float32)[:, :, np.newaxis], length)[0]
+        last_pair = tf.gather((np.arange(size + 1, dtype=np.int32) - 1) // 2, length)
+        pooled = _pooled_frames(ops, trunk, weights, codes[0], numbers[0], present)
+        embedding = tf.gather(_unrolled_cells(ops, trunk, weights, pooled), last_pair)
         return {"heads": heads(ops, trunk, weights, embedding), "embedding": embedding}
 
-    return Traced(call.get_concrete_function(), tf.Module())
+    return _traced(call, _window_specs(trunk, size), tf.Module())
 
 
-def _pooled_frames(ops: Ops, trunk: Trunk, weights: Weights, codes: Any, numbers: Any, length: Any) -> Any:
-    """The convolution's frames `(T, F)`, those past the true length zeroed, pooled in pairs: `(ceil(T / 2), F)`."""
+def _pooled_frames(ops: Ops, trunk: Trunk, weights: Weights, codes: Any, numbers: Any, present: Any) -> Any:
+    """The convolution's frames `(T, F)`, those not `present` `(T, 1)` zeroed, pooled in pairs: `(ceil(T / 2), F)`."""
     size = codes.shape[0]
     embedded = [ops.lookup(weights[f"embedding_{k}"], codes, k) for k in range(len(trunk.code_sizes))]
     rows = ops.concat([*embedded, numbers])
     padded = tf.pad(rows, [[CONV_WIDTH - 1, 0], [0, 0]])
     taps = ops.concat([padded[tap : tap + size] for tap in range(CONV_WIDTH)])
     frames = ops.relu(ops.dense(taps, weights["conv_kernel"], weights["conv_bias"]))
-    present = tf.cast(tf.range(size)[:, tf.newaxis] < length, tf.float32)
     even = tf.pad(frames * present, [[0, size % 2], [0, 0]])
     pairs = tf.reshape(even, [(size + 1) // 2, 2 * trunk.filters])
     return ops.maximum(pairs[:, : trunk.filters], pairs[:, trunk.filters :])
@@ -128,6 +126,11 @@ def _unrolled_cells(ops: Ops, trunk: Trunk, weights: Weights, pooled: Any) -> An
         h, c = cell(ops, trunk, weights, pooled[pair : pair + 1], h, c)
         states.append(h)
     return tf.concat(states, 0)
+
+
+def _traced(call: Callable[..., dict[str, Any]], inputs: list[Any], owner: Any) -> Traced:
+    function = tf.function(call, autograph=False, input_signature=inputs)
+    return Traced(function.get_concrete_function(), owner)
 
 
 def _row_specs(trunk: Trunk, leading: tuple[int | None, ...]) -> list[Any]:

@@ -26,9 +26,7 @@ def invented(manifest: Manifest, weights: Weights, seed: int) -> Vectors:
     rng = np.random.default_rng(seed)
     drawn = [_history(manifest.spec, rng, length) for length in _LENGTHS]
     backend = NumpyBackend(weights, manifest.trunk)
-    return Vectors(
-        tolerances=tolerances(), histories=tuple(_expected(manifest, backend, history) for history in drawn)
-    )
+    return Vectors(tolerances=tolerances(), histories=tuple(_expected(manifest, backend, history) for history in drawn))
 
 
 def _expected(manifest: Manifest, backend: NumpyBackend, history: History) -> History:
@@ -40,9 +38,7 @@ def _expected(manifest: Manifest, backend: NumpyBackend, history: History) -> Hi
 
 def _filled(moment: Moment, result: Played) -> Moment:
     codes = tuple(result.codes[0].tolist())
-    return msgspec.structs.replace(
-        moment, codes=codes, numbers=_numbers(result.numbers), heads=_numbers(result.heads)
-    )
+    return msgspec.structs.replace(moment, codes=codes, numbers=_numbers(result.numbers), heads=_numbers(result.heads))
 
 
 def _history(spec: Spec, rng: np.random.Generator, length: int) -> History:

@@ -12,7 +12,7 @@ from nearsight_export.ort import loaded
 from nearsight_export.replay import begins, fresh_questions, places
 from nearsight_training.histories import Histories
 
-__all__ = ["LiteRtWindow", "OnnxWindow", "WindowGraph", "Windows", "drawn_windows", "loaded_window"]
+__all__ = ["LiteRtWindow", "OnnxWindow", "WindowGraph", "Windows", "drawn_windows", "joined", "loaded_window"]
 
 Floats = NDArray[np.float32]
 
@@ -54,6 +54,12 @@ def drawn_windows(
     candidates = np.flatnonzero(fits)
     chosen = np.sort(np.random.default_rng(seed).permutation(candidates)[:most])
     return _windows(histories, chosen, lengths[chosen], size)
+
+
+def joined(first: Windows, second: Windows) -> Windows:
+    """Both, one behind the other."""
+    both = zip(msgspec.structs.astuple(first), msgspec.structs.astuple(second), strict=True)
+    return Windows(*(np.concatenate(pair) for pair in both))
 
 
 def loaded_window(member: str, content: bytes) -> WindowGraph:
@@ -106,7 +112,10 @@ def _windows(histories: Histories, decisions: NDArray[np.int64], lengths: NDArra
         asked = decision >= events
         last = int(histories.ask_events[decision - events]) if asked else decision
         rows = slice(last + 1 - (length - asked), last + 1)
-        codes[window, : length - asked], numbers[window, : length - asked] = histories.codes[rows], histories.numbers[rows]
+        codes[window, : length - asked], numbers[window, : length - asked] = (
+            histories.codes[rows],
+            histories.numbers[rows],
+        )
         if asked:
             codes[window, length - 1] = histories.ask_codes[decision - events]
             numbers[window, length - 1] = histories.ask_numbers[decision - events]

@@ -130,7 +130,7 @@ def verify(vectors: Vectors, manifest: Manifest, backend: Backend, precision: st
     if not found.within(tolerance):
         raise BundleError(
             f"{backend.name} lies {found.rows:.2g} (rows), {found.readings:.2g} (readings) and {found.state:.2g} (state) "
-            f"from the vectors where {ROW_TOLERANCE:g}, {tolerance.readings:g} and {tolerance.state:g} are allowed: "
+            f"from the vectors, allowed are {ROW_TOLERANCE:g}, {tolerance.readings:g} and {tolerance.state:g}: "
             "export the bundle again, or report it with the runtime's version"
         )
     return found

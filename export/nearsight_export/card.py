@@ -1,0 +1,81 @@
+"""The model card: what the model answers, from what data, how well, and where it ends (after Mitchell et al. 2019)."""
+
+from collections.abc import Iterator, Mapping
+
+from nearsight.manifest import Manifest
+from nearsight_export.questions import percent, question, reads
+from nearsight_export.reports import Certificate, LengthFigures
+from nearsight_training.metrics import Interval
+from nearsight_training.run import Run
+
+__all__ = ["card"]
+
+_FEW = 50  # decisions, below which an AUC says nothing
+_SHARES = ("accuracy", "precision", "recall", "f1", "hits@1", "hits@5")
+
+
+def card(run: Run, manifest: Manifest, metrics: Mapping[str, Mapping[str, Interval]], certificate: Certificate) -> str:
+    """The model card in Markdown; `metrics` are of the test split, by head and metric."""
+    trunk = manifest.trunk
+    sections = {
+        "What it answers": _list(question(head) for head in manifest.heads),
+        "What it reads": _list(reads(manifest.spec)) + "\nAnything else that an event carries is dropped unread.\n",
+        "What it learned from": _list(f"{name}: {value}" for name, value in run.data.items()),
+        "How well it answers": "Figures are of users that training never saw, with 95 % intervals over users.\n\n"
+        + _table(metrics),
+        "Limits": _list(_limits(run, manifest, certificate)),
+        "How it was made": f"A convolution of {trunk.filters} filters over three events, pooling by two and an LSTM of "
+        f"{trunk.units} units, trained for {len(run.history)} epochs with seed {run.seed}, model {manifest.model}.\n\n"
+        + _list(_made(run, certificate)),
+    }
+    return f"# {manifest.name}\n\n" + "\n".join(f"## {title}\n\n{text}" for title, text in sections.items())
+
+
+def _list(lines: Iterator[str] | list[str]) -> str:
+    return "".join(f"- {line}\n" for line in lines)
+
+
+def _table(metrics: Mapping[str, Mapping[str, Interval]]) -> str:
+    rows = ["| question | figure | value | 95 % interval |", "|---|---|---|---|"]
+    for head, figures in metrics.items():
+        for name, found in figures.items():
+            value, low, high = (_figure(name, x) for x in (found.value, found.low, found.high))
+            rows.append(f"| {head} | {name.replace('_', ' ')} | {value} | {low} to {high} |")
+    return "\n".join(rows) + "\n"
+
+
+def _figure(name: str, value: float) -> str:
+    return percent(value) if name in _SHARES else f"{value:.4f}"
+
+
+def _limits(run: Run, manifest: Manifest, certificate: Certificate) -> Iterator[str]:
+    yield "It knows users like those in its data, in the time that these span: train it anew when behaviour changes."
+    yield "A probability is right on average over many users; about a single one it can be far off."
+    yield "It mustn't decide alone on what affects a person's rights, credit, health, work or price."
+    if manifest.spec.clock is None:
+        yield "It knows nothing of time, so it can't tell what silence means."
+    rows = [row for artifact in certificate.artifacts for row in artifact.lengths if row.decisions < _FEW]
+    spans = dict.fromkeys(_span(row) for row in sorted(rows, key=lambda row: row.longest))
+    if spans:
+        yield f"Histories of {', '.join(spans)} events were too rare in the test to say how well it reads them."
+    yield from run.notes
+
+
+def _span(row: LengthFigures) -> str:
+    return str(row.longest) if row.shortest == row.longest else f"{row.shortest} to {row.longest}"
+
+
+def _made(run: Run, certificate: Certificate) -> Iterator[str]:
+    yield ", ".join(f"{name} {version}" for name, version in run.versions.items())
+    if certificate.pruning:
+        yield f"Pruned: {percent(certificate.pruning.target)} of the convolution's and the LSTM's weights are zero."
+    for head, lost in certificate.lost_auc.items():
+        yield (
+            f"Compression changed the AUC of {head} by {-lost.value:+.4f} "
+            f"({-lost.high:+.4f} to {-lost.low:+.4f}) against the trained network."
+        )
+    for artifact in certificate.artifacts:
+        yield (
+            f"{artifact.artifact}: every probability within {artifact.largest_error:.1g} of the trained network's in "
+            f"{artifact.compared} comparisons ({artifact.runtime})."
+        )

@@ -1,0 +1,42 @@
+"""What an export is told."""
+
+import msgspec
+
+from nearsight.errors import InputError
+from nearsight_export.variants import MEMBERS, VARIANTS
+
+__all__ = ["ExportConfig"]
+
+NUMPY = "step.npz"
+
+
+class ExportConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which model is made and what the bundle carries.
+
+    `variant` is the bundle's precision, `variants` all that are made, proven and kept in the run for benchmarks.
+    `sparsity` is the share of large weights that pruning drops, None for no pruning. `members` are the graphs that the
+    bundle carries; `step.npz` among them lets the SDK run without any runtime. `name` is the run's where it is None.
+    """
+
+    variant: str = "int8"
+    variants: tuple[str, ...] = tuple(VARIANTS)
+    sparsity: float | None = 0.5
+    members: tuple[str, ...] = MEMBERS
+    name: str | None = None
+    seed: int = 1
+
+    def check(self) -> None:
+        """Raise `InputError` where a choice can't be used."""
+        for variant in (self.variant, *self.variants):
+            if variant not in VARIANTS:
+                raise InputError(f"a variant must be one of {', '.join(VARIANTS)}, received {variant!r}")
+        if self.variant not in self.variants:
+            raise InputError(f"the bundle's variant {self.variant} must be among those that are made: add it")
+        if self.sparsity is not None and not 0 < self.sparsity < 1:
+            raise InputError(
+                f"the sparsity must lie between 0 and 1, received {self.sparsity}: leave it out to prune none"
+            )
+        known = (*MEMBERS, NUMPY)
+        strange = [member for member in self.members if member not in known]
+        if strange or not any(member.startswith("step") for member in self.members):
+            raise InputError(f"a bundle needs a step graph; its members are among {', '.join(known)}")

@@ -1,0 +1,128 @@
+"""What a bundle asks, reads, holds and proves, in words. Loads neither TensorFlow nor a runtime."""
+
+from pathlib import Path
+
+import msgspec
+
+from nearsight.bundle import read_bundle
+from nearsight.errors import BundleError
+from nearsight.manifest import Manifest
+from nearsight_export.questions import percent, question, reads
+from nearsight_export.reports import Certificate
+from nearsight_export.variants import PRECISIONS
+
+__all__ = ["Description", "Part", "inspect"]
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """One member of a bundle."""
+
+    name: str
+    bytes: int
+    precision: str | None
+
+
+class Description(msgspec.Struct, frozen=True, kw_only=True):
+    """A bundle in words; `str` of it is a page for people. `proof` is empty where there is no certificate."""
+
+    name: str
+    model: str
+    created: str
+    bytes: int
+    answers: list[str]
+    reads: list[str]
+    state: str
+    parts: list[Part]
+    data: dict[str, str | int | float]
+    metrics: dict[str, float]
+    proof: list[str]
+
+    def __str__(self) -> str:
+        sections = {
+            "It answers": self.answers,
+            "It reads": self.reads,
+            "It remembers": [self.state],
+            "It holds": [_part(part) for part in self.parts],
+            "It learned from": [f"{name}: {value}" for name, value in self.data.items()],
+            "It reached on users that training never saw": [
+                f"{name}: {value:.4g}" for name, value in self.metrics.items()
+            ],
+            "It is proven": self.proof,
+        }
+        head = f"{self.name} (model {self.model}, made {self.created}, {_size(self.bytes)})"
+        return "\n".join([head, *(_section(title, lines) for title, lines in sections.items() if lines)])
+
+
+def inspect(path: str | Path) -> Description:
+    """Describe a bundle. Raises `BundleError` where it can't be trusted or its certificate can't be read."""
+    content = _content(Path(path))
+    bundle = read_bundle(content)
+    manifest = bundle.manifest
+    return Description(
+        name=manifest.name,
+        model=manifest.model,
+        created=manifest.created,
+        bytes=len(content),
+        answers=[question(head) for head in manifest.heads],
+        reads=reads(manifest.spec),
+        state=_state(manifest),
+        parts=[Part(name=name, bytes=part.bytes, precision=part.precision) for name, part in manifest.members.items()],
+        data=dict(manifest.data),
+        metrics=dict(manifest.metrics),
+        proof=_proof(bundle.members["certificate.json"]) if "certificate.json" in bundle.members else [],
+    )
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise BundleError(f"there is no file {path}: pass the path of a .nsight bundle") from None
+    except OSError as error:
+        raise BundleError(f"{path} can't be read ({error.strerror}): pass the path of a .nsight bundle") from None
+
+
+def _state(manifest: Manifest) -> str:
+    trunk, reset = manifest.trunk, manifest.spec.reset
+    size = (
+        f"a whole history as {trunk.state_size} numbers; the window graphs read up to {manifest.window} events at once"
+    )
+    ends = []
+    if reset.gap_seconds is not None:
+        ends.append(f"a gap of more than {reset.gap_seconds:g} seconds")
+    if reset.max_events is not None:
+        ends.append(f"{reset.max_events} events")
+    return f"{size}; it begins anew after {' or after '.join(ends)}" if ends else f"{size}; it never begins anew"
+
+
+def _proof(content: bytes) -> list[str]:
+    try:
+        found = msgspec.json.decode(content, type=Certificate)
+    except msgspec.DecodeError as error:
+        raise BundleError(f"certificate.json can't be read ({error}): export the bundle again") from error
+    ground = f"{found.histories} held-out histories with {found.events} events and {found.questions} questions"
+    lines = [f"on {ground}, where the step equals the trained network within {found.source_error:.1g}"]
+    for artifact in found.artifacts:
+        flipped = max((head.flipped for head in artifact.heads.values()), default=0.0)
+        lines.append(
+            f"{artifact.artifact} lies within {artifact.largest_error:.1g} (allowed {artifact.bound.error:g}), "
+            f"flips {percent(flipped)} of decisions ({artifact.runtime})"
+        )
+    for head, lost in found.lost_auc.items():
+        lines.append(f"compression changed the AUC of {head} by {-lost.value:+.4f}")
+    if found.pruning:
+        lines.append(f"{percent(found.pruning.target)} of the large weights are zero")
+    return lines
+
+
+def _part(part: Part) -> str:
+    precision = f", {part.precision}: {PRECISIONS[part.precision]}" if part.precision in PRECISIONS else ""
+    return f"{part.name}, {_size(part.bytes)}{precision}"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1000:.1f} kB"
+
+
+def _section(title: str, lines: list[str]) -> str:
+    return f"\n{title}\n" + "\n".join(f"  {line}" for line in lines)

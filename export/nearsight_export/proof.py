@@ -1,0 +1,107 @@
+"""Proves a model's artifacts, one after the other, and that compression cost no more AUC than it may."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from nearsight.backends import Backend, choose
+from nearsight.backends.reference import NumpyBackend
+from nearsight.conformance import Vectors
+from nearsight.manifest import Manifest
+from nearsight_export.certificate import RUNTIMES, certified, source_error
+from nearsight_export.errors import CertificateError
+from nearsight_export.exam import Exam
+from nearsight_export.replay import begins, places, replayed
+from nearsight_export.reports import Certificate, Certified, PruningReport
+from nearsight_training.metrics import Interval, auc, paired_difference
+from nearsight_training.progress import SILENT, Progress
+
+__all__ = ["LARGEST_LOSS", "Proof", "certificate_of", "lost_auc", "proven"]
+
+Floats = NDArray[np.float32]
+LARGEST_LOSS = 0.002  # of AUC against the trained network, beyond what chance explains
+_DRAWS = 200
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """What was found of every artifact, and of the float32 step against the trained network."""
+
+    source_error: float
+    artifacts: dict[str, Certified]
+
+
+def proven(
+    files: Mapping[str, bytes],
+    exam: Exam,
+    trained: Floats,
+    manifest: Manifest,
+    vectors: Vectors,
+    progress: Progress = SILENT,
+) -> Proof:
+    """Examine all artifacts; `trained` `(E + Q, O)` are the trained network's own probabilities.
+
+    Raises `CertificateError` at the first figure beyond its bound.
+    """
+    progress.start("Proving", len(files) + 1)
+    error = source_error(exam, trained, _uncut(exam))
+    progress.advance(f"the step equals the trained network within {error:.1g}")
+    found = {}
+    for artifact, content in files.items():
+        found[artifact] = certified(artifact, content, exam, manifest, vectors)
+        progress.advance(f"{artifact} within {found[artifact].largest_error:.1g}")
+    progress.finish(f"{len(files)} artifacts equal the trained network within their bounds")
+    return Proof(error, found)
+
+
+def lost_auc(exam: Exam, before: NumpyBackend, artifact: str, content: bytes) -> dict[str, Interval]:
+    """How much lower a step artifact scores than `before`, the trained network ahead of any pass, by head.
+
+    The intervals of 95 % are over users. Raises `CertificateError` where a whole interval lies above 0.002.
+    """
+    member = artifact.split("/")[1]
+    after = choose(RUNTIMES[member.rpartition(".")[2]][0], {member: content}, exam.trunk)
+    first, second = _answers(exam, before), _answers(exam, after)
+    lost = {}
+    for paper in exam.papers:
+        if len(np.unique(paper.labels)) == 2:
+            old, new = (x[paper.decisions, paper.head.start].astype(np.float64) for x in (first, second))
+            lost[paper.head.name] = paired_difference(
+                partial(auc, paper.labels, old), partial(auc, paper.labels, new), paper.owners, _DRAWS
+            )
+    for name, interval in lost.items():
+        if interval.low > LARGEST_LOSS:
+            raise CertificateError(
+                f"{artifact}: {name} loses {interval.value:.4f} of AUC against the trained network where at most "
+                f"{LARGEST_LOSS} is allowed: no bundle was written; export with a lower sparsity or another variant"
+            )
+    return lost
+
+
+def certificate_of(
+    exam: Exam, proof: Proof, pruning: PruningReport | None, lost: Mapping[str, Interval], chosen: Sequence[str]
+) -> Certificate:
+    """The bundle's certificate: the figures of the `chosen` artifacts."""
+    return Certificate(
+        histories=len(exam.histories),
+        events=len(exam.histories.codes),
+        questions=len(exam.histories.ask_codes),
+        source_error=proof.source_error,
+        pruning=pruning,
+        lost_auc=dict(lost),
+        artifacts=tuple(proof.artifacts[artifact] for artifact in chosen),
+    )
+
+
+def _answers(exam: Exam, backend: Backend) -> Floats:
+    replay = replayed(backend, exam.trunk, exam.spec, exam.histories)
+    return np.concatenate([replay.heads, replay.asked])
+
+
+def _uncut(exam: Exam) -> NDArray[np.bool_]:
+    """Which decisions `(E + Q,)` follow a whole history; the specification may have begun others anew."""
+    histories = exam.histories
+    whole = places(begins(exam.spec, histories), len(histories.codes)) == histories.positions
+    return np.concatenate([whole, whole[histories.ask_events]])

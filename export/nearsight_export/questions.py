@@ -1,0 +1,60 @@
+"""What a model answers and reads, in words."""
+
+from nearsight.heads import BinaryHead, Head
+from nearsight.spec import Number, Spec
+
+__all__ = ["duration", "percent", "question", "reads"]
+
+_UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+
+
+def duration(seconds: float) -> str:
+    """A duration in its largest whole unit: `7 days`, `90 minutes`, `0.5 seconds`."""
+    for size, unit in _UNITS:
+        if seconds and seconds % size == 0:
+            count = int(seconds // size)
+            return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+    return f"{seconds:g} seconds"
+
+
+def percent(share: float) -> str:
+    """A share as a percentage with as many digits as help."""
+    return f"{100 * share:.3g} %"
+
+
+def question(head: Head) -> str:
+    """The question that a head answers."""
+    if not isinstance(head, BinaryHead):
+        return f"{head.name}: which of {len(head.vocabulary)} events comes next?"
+    threshold = f"yes from {percent(head.threshold)} on"
+    if not head.events:
+        return f"{head.name}: is the label 1? ({threshold})"
+    within = "" if head.within_seconds is None else f" within {duration(head.within_seconds)}"
+    return f"{head.name}: will {' or '.join(head.events)} happen{within}? ({threshold})"
+
+
+def reads(spec: Spec) -> list[str]:
+    """What an event must or may carry, one line each."""
+    lines = [f"event, {len(spec.event.vocabulary)} known {_plural('name', len(spec.event.vocabulary))}"]
+    if spec.clock:
+        parts = ["the gap since the last event", "the age of the history"]
+        parts += ["the hour of day"] if spec.clock.hour else []
+        parts += ["the day of week"] if spec.clock.weekday else []
+        lines.append(f"time in seconds since 1970, of which it sees {', '.join(parts)}")
+    lines += [
+        f"{category.name}, {len(category.vocabulary)} known {_plural('name', len(category.vocabulary))}"
+        for category in spec.categories
+    ]
+    lines += [_number(number) for number in spec.numbers]
+    if spec.steps:
+        lines.append(f"{spec.steps.name}, a number with bounds for each of {len(spec.steps.lows)} positions")
+    return lines
+
+
+def _number(number: Number) -> str:
+    scale = ", by its logarithm" if number.log else ""
+    return f"{number.name}, a number from {number.low:.6g} to {number.high:.6g}{scale}; anything beyond is clipped"
+
+
+def _plural(word: str, count: int) -> str:
+    return word if count == 1 else f"{word}s"

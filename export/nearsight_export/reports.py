@@ -1,0 +1,95 @@
+"""What passes and proofs report: figures only, and all that the certificate in a bundle holds."""
+
+import msgspec
+
+from nearsight.conformance import Difference
+from nearsight_export.bounds import Bound
+from nearsight_training.metrics import Interval
+
+__all__ = ["Certificate", "Certified", "HeadFigures", "LengthFigures", "PruningReport", "Tensor"]
+
+
+class Tensor(msgspec.Struct, frozen=True):
+    """A pruned tensor: how many numbers it holds and the share of them that is zero."""
+
+    numbers: int
+    sparsity: float
+
+
+class PruningReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What pruning reached, by tensor, and what it left alone and why.
+
+    `validation_difference` is the mean absolute difference of the probabilities that it left on validation data.
+    """
+
+    target: float
+    tensors: dict[str, Tensor]
+    skipped: dict[str, str]
+    steps: int
+    validation_difference: float
+
+
+class HeadFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """One yes/no head on its labelled decisions, against the reference on the same ones.
+
+    `flipped` is the share of all decisions that change sides of the threshold. AUC and its like are None where only
+    one class is there.
+    """
+
+    decisions: int
+    flipped: float
+    auc: float | None
+    auc_change: float | None
+    calibration_error: float | None
+    calibration_change: float | None
+    decidable: bool
+
+
+class LengthFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """A head's figures on decisions after `shortest` to `longest` events."""
+
+    head: str
+    shortest: int
+    longest: int
+    decisions: int
+    auc: float | None
+    calibration_error: float
+
+
+class Certified(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found of one artifact, and the bound that it was held to.
+
+    `largest_error` and `mean_error` are of probabilities, over `compared` decisions (after each event and to each
+    question for a step graph, at the ends of drawn windows for a window graph). `drift` is the largest error in 10,000
+    single steps without an end, `vectors` the differences on the conformance vectors; both None for window graphs.
+    """
+
+    artifact: str
+    runtime: str
+    compared: int
+    largest_error: float
+    mean_error: float
+    heads: dict[str, HeadFigures]
+    drift: float | None = None
+    vectors: Difference | None = None
+    lengths: tuple[LengthFigures, ...] = ()
+    bound: Bound
+
+
+class Certificate(msgspec.Struct, frozen=True, kw_only=True):
+    """The proof that a bundle carries.
+
+    It was computed on `histories` held-out histories with `events` events and `questions` questions, none of which is
+    in the bundle. `source_error` is the largest difference between the trained network and the float32 step that the
+    artifacts are compared with. `lost_auc` is, by head, how much lower the bundle's step graph scores than the trained
+    network before any pass, with a 95 % interval over users.
+    """
+
+    format: int = 1
+    histories: int
+    events: int
+    questions: int
+    source_error: float
+    pruning: PruningReport | None
+    lost_auc: dict[str, Interval]
+    artifacts: tuple[Certified, ...]
