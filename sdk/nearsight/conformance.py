@@ -129,7 +129,7 @@ def verify(vectors: Vectors, manifest: Manifest, backend: Backend, precision: st
     tolerance, found = vectors.tolerances[precision], differences(vectors, manifest, backend)
     if not found.within(tolerance):
         raise BundleError(
-            f"{backend.name} lies {found.rows:.2g} (rows), {found.readings:.2g} (readings) and {found.state:.2g} (state) "
+            f"{backend.name} lies {found.rows:.2g} (rows), {found.readings:.2g} (readings), {found.state:.2g} (state) "
             f"from the vectors, allowed are {ROW_TOLERANCE:g}, {tolerance.readings:g} and {tolerance.state:g}: "
             "export the bundle again, or report it with the runtime's version"
         )
