@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearsight_cli.manual import manual
-from nearsight_cli.output import Json, print_json, print_table, print_text
+from nearsight_cli.output import Json, print_json, print_prose, print_table, print_text
 
 if TYPE_CHECKING:
     from nearsight_benchmarks.results import Entry, Results
@@ -75,7 +75,7 @@ def show(results: "Results", folder: Path, json: bool) -> None:
     print_table(f"{results.question} ({results.run})", columns, [_row(entry, results) for entry in results.entries])
     print_text()
     for sentence in results.verdict:
-        print_text(sentence)
+        print_prose(sentence)
     print_text(f"\nThe report is {folder / PAGE}")
 
 

@@ -8,7 +8,7 @@ import typer
 
 from nearsight.bundle import write_atomically
 from nearsight_cli.manual import manual
-from nearsight_cli.output import print_text, tell
+from nearsight_cli.output import print_prose, print_text, tell
 
 __all__ = ["demo", "register"]
 
@@ -31,12 +31,15 @@ def demo(
     from nearsight_training.run import load_histories
 
     log, bundle = out.parent / "cdnow.csv", out / "model.nsight"
-    print_text("Will a customer of a record shop buy again? (CDNOW, Fader and Hardie: first bought in early 1997)\n")
+    print_prose(
+        "Will a customer buy again? The data: everything that 23,570 customers of the online record shop CDNOW bought "
+        "in the eighteen months after they joined it in early 1997 (Fader and Hardie)."
+    )
     write_atomically(log, cdnow().frame.write_csv().encode())
     tell(f"The log is {log}")
     _run("train", str(log), *shlex.split(_QUESTION), "--out", str(out))
     _run("export", str(out), "--out", str(bundle))
-    print_text("\nNow as an app would: some customers that training never saw, one purchase after the other.\n")
+    print_text("\nNow as an app would: customers that training never saw, one purchase after the other.\n")
     streaming.show(bundle, load_histories(out).select(SPLITS.index("test")))
     _run("bench", str(out), str(bundle), "--quick")
     print_text(_after(out, bundle))
@@ -51,13 +54,19 @@ def _run(*arguments: str) -> None:
 
 
 def _after(out: Path, bundle: Path) -> str:
-    return f"""
-What there is now:
-  {bundle}  the file that ships with an app
-  {out / "report.html"}   latency against accuracy, and what to pick
-  {out}                the run: weights, metrics, logs
-
-What to try next:
-  nearsight inspect {bundle}
-  python examples/desktop_app.py {bundle} --folder app-data
-  nearsight train --help      with a log of your own"""
+    there = {
+        bundle: "the file that ships with an app",
+        out / "report.html": "latency against accuracy, and what to pick",
+        out: "the run: weights, metrics, logs",
+    }
+    width = max(len(str(path)) for path in there)
+    return "\n".join(
+        [
+            "\nWhat there is now:",
+            *(f"  {str(path).ljust(width)}  {meaning}" for path, meaning in there.items()),
+            "\nWhat to try next:",
+            f"  nearsight inspect {bundle}",
+            f"  python examples/desktop_app.py {bundle} --folder app-data",
+            "  nearsight train --help    with a log of your own",
+        ]
+    )

@@ -112,7 +112,7 @@ def show(result: "Exported", run: Path, json: bool) -> None:
 
 def _row(artifact: "Artifact") -> list[str]:
     certified = artifact.certified
-    changes = [head.auc_change for head in certified.heads.values() if head.auc_change is not None]
+    changes: list[float] = [head.auc_change for head in certified.heads.values() if head.auc_change is not None]
     flipped = [head.flipped for head in certified.heads.values()]
     return [
         artifact.artifact,
@@ -120,5 +120,10 @@ def _row(artifact: "Artifact") -> list[str]:
         f"{artifact.gzipped / 1000:,.0f}",
         f"{certified.largest_error:.1e}",
         f"{max(flipped):.2%}" if flipped else "",
-        f"{round(max(changes, key=abs), 4) + 0.0:+.4f}" if changes else "",
+        _signed(max(changes, key=lambda change: abs(change))) if changes else "",
     ]
+
+
+def _signed(change: float) -> str:
+    """With a sign, but none before a zero that is only too small to show."""
+    return f"{round(change, 4) + 0.0:+.4f}"

@@ -1,13 +1,15 @@
 """What a command prints on standard output: JSON for scripts, tables and sentences for people."""
 
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
 import typer
 
-__all__ = ["Json", "print_json", "print_table", "print_text", "tell"]
+__all__ = ["Json", "print_json", "print_prose", "print_table", "print_text", "tell"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
@@ -33,8 +35,13 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 
 
 def print_text(text: str = "") -> None:
-    """A paragraph, as it is."""
+    """Lines as they are: answers, and commands that are meant to be pasted."""
     sys.stdout.write(f"{text}\n")
+
+
+def print_prose(text: str) -> None:
+    """A paragraph, broken between words where the terminal ends."""
+    print_text(textwrap.fill(text, shutil.get_terminal_size().columns))
 
 
 def tell(message: str) -> None:

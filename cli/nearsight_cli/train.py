@@ -142,7 +142,7 @@ def _trained(source: Path, config: LogConfig | TableConfig, folder: Path) -> "Ru
 
 def show(run: "Run", folder: Path, json: bool) -> None:
     """Print what a training found: JSON, or a table of the test and what comes next."""
-    from nearsight_cli.output import print_json, print_table, print_text
+    from nearsight_cli.output import print_json, print_prose, print_table, print_text
 
     if json:
         print_json(run)
@@ -154,7 +154,7 @@ def show(run: "Run", folder: Path, json: bool) -> None:
     ]
     print_table(f"On the test data, with 95 % intervals ({run.source.name})", ["", *run.metrics], rows)
     for note in run.notes:
-        print_text(f"Note: {note}")
+        print_prose(f"Note: {note}")
     print_text(f"\nThe run is in {folder}. Next: nearsight export {folder}")
 
 
