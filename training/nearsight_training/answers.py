@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from nearsight.heads import BinaryHead, Head
 from nearsight_training.histories import Histories
+from nearsight_training.network import takes_asks
 from nearsight_training.sequences import batches, crops, rounds
 from nearsight_training.tensorflow import tf
 
@@ -25,17 +26,20 @@ class Answers:
 
 
 def answers(model: Any, histories: Histories) -> Answers:
-    """Run a train graph that was built with `asks=True` over whole histories, however long, uncut."""
+    """Run a train graph over whole histories, however long, uncut. Questions need one built with `asks=True`."""
     outputs = model.outputs[0].shape[-1]
     events = np.zeros((len(histories.codes), outputs), np.float32)
     asks = np.zeros((len(histories.ask_time), outputs), np.float32)
     run = tf.function(lambda codes, numbers: model([codes, numbers])[0], input_signature=_signature(model))
     whole = crops(histories, int(histories.lengths.max(initial=1)))
-    for chosen in [*rounds(histories)] or [np.full(len(events), -1, np.int64)]:
+    nothing = np.full(len(events), -1, np.int64) if takes_asks(model) else None
+    turns: list[NDArray[np.int64] | None] = [*rounds(histories), *([] if len(asks) else [nothing])]
+    for chosen in turns:
         for batch in batches(histories, whole, _BATCH_EVENTS, chosen):
-            first, second = np.split(run(batch.codes, batch.numbers).numpy(), 2, axis=1)
-            events[batch.events[batch.events >= 0]] = first[batch.events >= 0]
-            asks[batch.asks[batch.asks >= 0]] = second[batch.asks >= 0]
+            given, width = run(batch.codes, batch.numbers).numpy(), batch.events.shape[1]
+            events[batch.events[batch.events >= 0]] = given[:, :width][batch.events >= 0]
+            if chosen is not None:
+                asks[batch.asks[batch.asks >= 0]] = given[:, width:][batch.asks >= 0]
     return Answers(events, asks)
 
 

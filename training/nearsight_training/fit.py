@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nearsight.errors import InputError
 from nearsight.heads import BinaryHead, Head
 from nearsight_training.config import Fitting
 from nearsight_training.histories import Histories
+from nearsight_training.network import takes_asks
 from nearsight_training.progress import SILENT, Progress
 from nearsight_training.run import Epoch
 from nearsight_training.sequences import Batch, batches, crops, drawn, step_count, steps
@@ -68,7 +70,7 @@ def fit(
     logs: Path | None = None,
     before_step: Callable[[int], None] | None = None,
 ) -> tuple[Epoch, ...]:
-    """Train a model made by `build(trunk, asks=True)` in place and leave it with its best validation loss's weights.
+    """Train a model made by `build` in place and leave it with its best validation loss's weights.
 
     `before_step` is told each step's number (a pruning schedule lives there). `logs` is a folder for TensorBoard.
     Raises `InputError` where the loss isn't finite.
@@ -109,7 +111,7 @@ class _Step:
 
     def epoch(self, histories: Histories, fitting: Fitting, window: int, generator: np.random.Generator) -> float:
         """Train on every crop once; returns the mean loss."""
-        chosen = drawn(histories, generator)
+        chosen = self._drawn(histories, generator)
         total = np.zeros(2)
         for parts in steps(histories, crops(histories, window, generator), fitting.batch_events, chosen, generator):
             if self.before is not None:
@@ -120,11 +122,14 @@ class _Step:
 
     def check(self, histories: Histories, fitting: Fitting, window: int) -> float:
         """The mean loss on every crop and, for each event, on one of its questions."""
-        chosen = drawn(histories, np.random.default_rng(fitting.seed))
+        chosen = self._drawn(histories, np.random.default_rng(fitting.seed))
         total = np.zeros(2)
         for batch in batches(histories, crops(histories, window), 4 * fitting.batch_events, chosen):
             total += np.array([x.numpy() for x in self._look(*self._inputs(batch))])
         return _finite(total)
+
+    def _drawn(self, histories: Histories, generator: np.random.Generator) -> NDArray[np.int64] | None:
+        return drawn(histories, generator) if takes_asks(self.model) else None
 
     def _optimised(self, parts: list[Batch]) -> Any:
         """One step: the gradients of the batches together."""

@@ -59,8 +59,8 @@ def learn(
     histories = prepared.histories
     window = config.window if isinstance(config, LogConfig) else int(histories.lengths.max())
     trunk = trunk_of(prepared.spec, prepared.heads, config.size)
-    embeds = prepared.spec.steps is None
-    model = build(trunk, asks=True, dropout=config.fitting.dropout, train_embeddings=embeds)
+    asks, embeds = len(histories.ask_time) > 0, prepared.spec.steps is None
+    model = build(trunk, asks=asks, dropout=config.fitting.dropout, train_embeddings=embeds)
     validation = histories.select(VALIDATION)
     epochs = fit(
         model,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nearsight.trunk import Trunk, Weights
 from nearsight_training.tensorflow import tf, tf_keras
 
-__all__ = ["PairedLSTM", "assign", "build", "canonical", "window_model"]
+__all__ = ["PairedLSTM", "assign", "build", "canonical", "takes_asks", "window_model"]
 
 _CONV_WIDTH = 3
 _KERAS_GATES = (0, 1, 3, 2)  # Keras orders input, forget, candidate, output; the trunk has the candidate last
@@ -152,6 +152,11 @@ def window_model(trunk: Trunk, weights: Weights, length: int, *, batch: int | No
     model = tf_keras.Model([codes, numbers, true_length], [_activated(trunk, logits), embedding])
     assign(model, weights)
     return model
+
+
+def takes_asks(model: Any) -> bool:
+    """Whether a train graph wants now rows behind the events."""
+    return bool(model.get_layer("windows").asks)
 
 
 def assign(model: Any, weights: Weights) -> None:

@@ -65,7 +65,7 @@ def batches(
     chosen: NDArray[np.int64] | None = None,
     generator: np.random.Generator | None = None,
 ) -> Iterator[Batch]:
-    """The crops as batches of about `batch_events` rows each, padded to powers of two.
+    """The crops as batches of about `batch_events` rows each, padded to powers of two or the longest crop.
 
     `chosen` (E,) is the question beside each event or -1; without it no now rows are made. A `generator` shuffles the
     crops of like length and the batches; without one the shortest come first.
@@ -88,7 +88,7 @@ def steps(
     histories: Histories,
     parts: Crops,
     batch_events: int,
-    chosen: NDArray[np.int64],
+    chosen: NDArray[np.int64] | None,
     generator: np.random.Generator,
 ) -> Iterator[list[Batch]]:
     """The crops in random order, about `batch_events` rows at a time, as the batches of one optimiser step.
@@ -113,7 +113,7 @@ def step_count(parts: Crops, batch_events: int) -> int:
 
 def _widths(parts: Crops) -> NDArray[np.int64]:
     exponents = np.ceil(np.log2(np.maximum(parts.length, _SHORTEST))).astype(np.int64)
-    return np.left_shift(1, exponents)
+    return np.minimum(np.left_shift(1, exponents), max(_SHORTEST, int(parts.length.max(initial=0))))
 
 
 def rounds(histories: Histories) -> Iterator[NDArray[np.int64]]:

@@ -1,0 +1,106 @@
+"""Labels of hand-made histories, and properties that hold for any."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nearsight.errors import InputError
+from nearsight_training.config import Target
+from nearsight_training.labels import ask_labels, event_labels, next_index, seconds
+from training.conftest import make_log
+
+BUY = Target(name="buy", events=("buy",), within_seconds=10)
+histories = st.lists(
+    st.lists(st.tuples(st.integers(0, 60), st.sampled_from(["buy", "look", "ask"])), min_size=1, max_size=12).map(
+        lambda events: sorted(events, key=lambda event: event[0])
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+def all_until(log, end):
+    return np.full(len(log.times), float(end))
+
+
+def test_a_target_on_the_horizon_counts_and_one_just_behind_it_does_not():
+    log = make_log([(0, "look"), (10, "buy"), (21, "buy")])
+    assert event_labels(log, BUY, all_until(log, 100)).tolist() == [1, 0, 0]
+
+
+def test_the_event_itself_and_its_equals_in_time_are_not_the_future():
+    log = make_log([(5, "buy"), (5, "buy"), (30, "look")])
+    assert event_labels(log, BUY, all_until(log, 100)).tolist() == [0, 0, 0]
+
+
+def test_the_next_users_events_are_not_this_ones_future():
+    log = make_log([(0, "look")], [(1, "buy")])
+    assert event_labels(log, BUY, all_until(log, 100)).tolist() == [0, 0]
+
+
+def test_a_horizon_past_the_end_is_unknown_even_where_the_target_came():
+    """Known at t=90 exactly, whose horizon ends with the data; at 91 the answer is yes but not yet known."""
+    log = make_log([(90, "look"), (91, "look"), (95, "buy")])
+    assert event_labels(log, BUY, all_until(log, 100)).tolist() == [1, -1, -1]
+
+
+def test_any_of_several_events_is_a_yes():
+    log = make_log([(0, "look"), (3, "ask"), (40, "look")])
+    either = Target(name="either", events=("buy", "ask"), within_seconds=10)
+    assert event_labels(log, either, all_until(log, 100)).tolist() == [1, 0, 0]
+
+
+def test_a_question_looks_from_its_own_time():
+    log = make_log([(0, "look"), (15, "buy")])
+    history, after = np.array([0, 0, 0]), np.array([1, 1, 2])
+    times = np.array([4.0, 5.0, 16.0])
+    assert ask_labels(log, BUY, history, after, times, np.full(3, 100.0)).tolist() == [0, 1, 0]
+    assert ask_labels(log, BUY, history, after, times, np.full(3, 15.0)).tolist() == [0, 1, -1]
+
+
+@given(histories, st.integers(0, 80))
+def test_labels_equal_the_definition_written_as_loops(events, until):
+    log = make_log(*events)
+    expected = []
+    for history in events:
+        for time, _ in history:
+            yes = any(time < other <= time + 10 and name == "buy" for other, name in history)
+            expected.append(int(yes) if time + 10 <= until else -1)
+    assert event_labels(log, BUY, all_until(log, until)).tolist() == expected
+
+
+@given(histories, st.integers(0, 80), st.integers(0, 80))
+def test_what_lies_behind_the_end_never_changes_a_label(events, until, extra):
+    """Maturity: cutting the data at `until` must leave every known label as it was with the whole data."""
+    log = make_log(*events)
+    cut = [[event for event in history if event[0] <= until] for history in events]
+    kept = [index for index, (time, _) in enumerate(event for history in events for event in history) if time <= until]
+    known = event_labels(log, BUY, all_until(log, until))[kept]
+    if not kept:
+        return
+    seen = make_log(*[history for history in cut if history])
+    assert event_labels(seen, BUY, all_until(seen, until)).tolist() == known.tolist()
+
+
+@given(histories)
+def test_the_next_event_is_the_next_in_the_same_history(events):
+    log = make_log(*events)
+    following = next_index(log)
+    owners = log.owners
+    for index, found in enumerate(following.tolist()):
+        last = index + 1 == len(owners) or owners[index + 1] != owners[index]
+        assert found == (-1 if last else index + 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("7d", 604800), ("12h", 43200), ("30m", 1800), ("90s", 90), ("2w", 1209600), ("1.5h", 5400)]
+)
+def test_durations(text, expected):
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "7", "d", "7 days", "-3d", "0d", "7y", "infd"])
+def test_other_durations_are_refused(text):
+    with pytest.raises(InputError, match="must look like"):
+        seconds(text)

@@ -1,0 +1,131 @@
+"""No user and no window leaks from training into the test."""
+
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nearsight.errors import InputError
+from nearsight_training.asks import drawn_asks
+from nearsight_training.config import LogConfig, Target
+from nearsight_training.preparation import prepare
+from nearsight_training.split import TEST, TRAIN, VALIDATION, assign_users, plan
+from training.conftest import DAY, make_log
+
+BUY = Target(name="buy", events=("buy",), within_seconds=3 * DAY)
+CONFIG = LogConfig(targets=(BUY,), min_users=1)
+
+
+def busy_log(seed=0, users=120, days=40):
+    generator = np.random.default_rng(seed)
+    histories = []
+    for _ in range(users):
+        times = np.sort(generator.uniform(0, days * DAY, generator.integers(1, 30)))
+        histories.append([(time, str(generator.choice(["buy", "look"]))) for time in times.tolist()])
+    return make_log(*histories)
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 50), st.sampled_from(["time", "user"]), st.sampled_from([None, 20 * DAY]))
+def test_training_looks_no_further_than_the_cut_and_the_test_no_earlier(seed, split, cutoff):
+    log = busy_log(seed)
+    config = msgspec.structs.replace(CONFIG, split=split, cutoff=cutoff)
+    told = plan(log, config)
+    histories = prepare(log, config).histories
+    trained, tested = histories.select(TRAIN), histories.select(TEST)
+    for part in (trained, histories.select(VALIDATION)):
+        known = part.labels[:, 0] >= 0
+        assert (part.times[known] + BUY.within_seconds <= told.train_until).all()
+        assert (part.times <= told.train_until).all()
+        assert (part.ask_time + BUY.within_seconds <= told.train_until)[part.ask_labels[:, 0] >= 0].all()
+    known = tested.labels[:, 0] >= 0
+    assert (tested.times[known] >= told.test_from).all()
+    assert (tested.times[known] + BUY.within_seconds <= told.until).all()
+    assert (tested.times[tested.next_codes >= 0] >= told.test_from).all()
+    if split == "time":
+        assert told.train_until <= told.test_from
+    if cutoff is not None:
+        assert (tested.times <= cutoff).all()
+        assert set(tested.ask_time) == {cutoff}
+        asked = log.times[log.starts][told.users == TEST] <= cutoff
+        assert len(tested.ask_time) == asked.sum()
+
+
+@settings(max_examples=10)
+@given(st.integers(0, 20))
+def test_what_happens_after_the_cut_changes_nothing_that_training_reads(seed):
+    """Other events after the cut for everybody: the trained rows, labels and specification must stay."""
+    log = busy_log(seed)
+    cut = plan(log, CONFIG).train_until
+    late = (log.times > cut) & (log.times < log.times.max())
+    changed = replace(log, names=np.where(late, "buy", log.names))
+    before, after = (prepare(each, CONFIG) for each in (log, changed))
+    assert before.spec == after.spec
+    for part in (TRAIN, VALIDATION):
+        one, other = before.histories.select(part), after.histories.select(part)
+        for name in ("codes", "numbers", "labels", "next_codes", "ask_labels", "ask_numbers"):
+            assert np.array_equal(getattr(one, name), getattr(other, name)), name
+
+
+def test_test_users_teach_the_specification_nothing():
+    log = busy_log(3)
+    users = plan(log, CONFIG).users
+    names = np.where((users == TEST)[log.owners], "secret", log.names)
+    spec = prepare(replace(log, names=np.where(log.names == "buy", "buy", names)), CONFIG).spec
+    assert "secret" not in spec.event.vocabulary
+    assert "look" in spec.event.vocabulary
+
+
+@given(st.integers(0, 100), st.integers(1, 400))
+def test_a_users_split_depends_on_the_user_and_the_seed_alone(seed, count):
+    users = np.array([f"u{number}" for number in range(400)])
+    whole = assign_users(users, 0.1, 0.2, seed)
+    assert np.array_equal(assign_users(users[:count], 0.1, 0.2, seed), whole[:count])
+
+
+def test_shares_are_kept():
+    split = assign_users(np.arange(20_000).astype(str), 0.1, 0.2, 1)
+    assert np.bincount(split) / 20_000 == pytest.approx([0.7, 0.1, 0.2], abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"targets": (Target(name="buy", events=("buy",), within_seconds=25 * DAY),)}, "--split user or a shorter"),
+        ({"cutoff": 39 * DAY}, "choose an earlier one"),
+        ({"cutoff": 1 * DAY}, "later cut-off"),
+        ({"cutoff": "soon"}, "ISO 8601"),
+        ({"split": "magic"}, "time or user"),
+        ({"test_share": 0.9, "validation_share": 0.2}, "leave users to train on"),
+    ],
+)
+def test_what_leaves_no_room_is_refused(changes, words):
+    with pytest.raises(InputError, match=words):
+        plan(busy_log(), msgspec.structs.replace(CONFIG, **changes))
+
+
+def test_questions_lie_in_the_silence_behind_their_event():
+    log = busy_log(4)
+    asks = drawn_asks(log, CONFIG, plan(log, CONFIG))
+    event = log.starts[asks.history] + asks.after - 1
+    assert (asks.times > log.times[event]).all()
+    following = np.where(asks.after < log.lengths[asks.history], np.append(log.times, np.inf)[event + 1], np.inf)
+    assert (asks.times < following).all()
+    assert np.bincount(asks.history).max() > 4
+    assert np.array_equal(asks.times, drawn_asks(log, CONFIG, plan(log, CONFIG)).times)
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        (Target(name="fly", events=("fly",), within_seconds=DAY), "no event 'fly'"),
+        (Target(name="next_event", events=("buy",), within_seconds=DAY), "other than next_event"),
+        (Target(name="ever", events=("buy", "look"), within_seconds=1e-3), "all of them no"),
+    ],
+)
+def test_targets_that_cannot_be_learned_are_refused(target, words):
+    with pytest.raises(InputError, match=words):
+        prepare(busy_log(), msgspec.structs.replace(CONFIG, targets=(target,)))
