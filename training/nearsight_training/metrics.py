@@ -100,13 +100,17 @@ def decisions(
 
 
 def best_threshold(labels: Labels, probabilities: Probabilities) -> float:
-    """The probability from which on "yes" has the best F1; the highest such where several have."""
+    """A threshold from which on "yes" has the best F1; the highest such where several have.
+
+    It stands halfway between two of the probabilities, so that rounding in another runtime flips no decision.
+    """
     order = np.argsort(-probabilities, kind="stable")
     p, truth = probabilities[order], labels[order] == 1
     hits = np.cumsum(truth)
     f1 = 2 * hits / (np.arange(1, len(p) + 1) + truth.sum())
     f1[:-1][p[:-1] == p[1:]] = -1.0  # equal probabilities are decided together
-    return float(p[np.argmax(f1)])
+    best = int(np.argmax(f1))
+    return float(p[best] + p[best + 1]) / 2 if best + 1 < len(p) else float(p[best]) / 2
 
 
 def bootstrap(measure: Measure, clusters: NDArray[np.integer], draws: int = _DRAWS, seed: int = 0) -> Interval:

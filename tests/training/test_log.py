@@ -1,0 +1,158 @@
+"""Reading logs: every way in gives the same log, and bad input gives one sentence that names the place."""
+
+import gzip
+import json
+
+import msgspec
+import numpy as np
+import polars as pl
+import pytest
+
+from nearsight.errors import InputError
+from nearsight_training.columns import Table, moment
+from nearsight_training.config import LogConfig
+from nearsight_training.log import read_log
+
+GOOD = """user,time,event,price,shop,vip
+b,2024-01-01T00:00:10Z,look,,north,true
+a,2024-01-02,buy,3.5,south,false
+b,2024-01-01 02:00:05+02:00,buy,1e2,north,true
+"""
+
+
+def written(tmp_path, text, name="log.csv"):
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+def test_a_log_is_sorted_by_user_and_time_with_its_fields(tmp_path):
+    log = read_log(written(tmp_path, GOOD), LogConfig())
+    assert log.users.tolist() == ["a", "b"]
+    assert log.starts.tolist() == [0, 1]
+    assert log.names.tolist() == ["buy", "buy", "look"]
+    assert log.times.tolist() == [1704153600.0, 1704067205.0, 1704067210.0]
+    assert log.fields["price"].tolist() == pytest.approx([3.5, 100.0, np.nan], nan_ok=True)
+    assert log.fields["shop"].tolist() == ["south", "north", "north"]
+    assert log.fields["vip"].tolist() == ["false", "true", "true"]
+
+
+def test_every_format_gives_the_same_log(tmp_path):
+    rows = [
+        {"user": "b", "time": 20.5, "event": "look", "price": None},
+        {"user": "a", "time": 30.0, "event": "buy", "price": 2.5},
+        {"user": "b", "time": 10.0, "event": "buy", "price": 1.0},
+    ]
+    frame = pl.DataFrame(rows)
+    frame.write_parquet(tmp_path / "log.parquet")
+    frame.write_csv(tmp_path / "log.csv")
+    (tmp_path / "log.csv.gz").write_bytes(gzip.compress((tmp_path / "log.csv").read_bytes()))
+    (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    logs = [read_log(tmp_path / name, LogConfig()) for name in ("log.csv", "log.csv.gz", "log.jsonl", "log.parquet")]
+    for log in logs:
+        assert log.names.tolist() == ["buy", "buy", "look"]
+        assert log.times.tolist() == [30.0, 10.0, 20.5]
+        assert log.fields["price"].tolist() == pytest.approx([2.5, 1.0, np.nan], nan_ok=True)
+
+
+def test_equal_times_keep_the_files_order(tmp_path):
+    lines = ["user,time,event", *[f"u,5,e{number:02}" for number in (7, 3, 9, 1)]]
+    assert read_log(written(tmp_path, "\n".join(lines)), LogConfig()).names.tolist() == ["e07", "e03", "e09", "e01"]
+
+
+def test_dates_of_a_parquet_file_are_seconds(tmp_path):
+    frame = pl.DataFrame({"user": ["u"], "time": [1_000_000], "event": ["e"]})
+    for kind in (pl.Datetime("ms"), pl.Datetime("us", "Europe/Paris")):
+        frame.with_columns((pl.col("time") * (1000 if kind.time_unit == "ms" else 1_000_000)).cast(kind)).write_parquet(
+            tmp_path / "log.parquet"
+        )
+        assert read_log(tmp_path / "log.parquet", LogConfig()).times.tolist() == [1_000_000.0]
+
+
+def test_a_log_without_an_event_column_has_one_kind_of_event(tmp_path):
+    path = written(tmp_path, "user,time\nu,1\nu,2\n")
+    log = read_log(path, LogConfig(event=None, every="visit"))
+    assert log.names.tolist() == ["visit", "visit"]
+
+
+def test_numbers_can_be_told_to_be_names(tmp_path):
+    path = written(tmp_path, "user,time,event,product\nu,1,look,17\nu,2,look,\n")
+    assert read_log(path, LogConfig(categories=("product",))).fields["product"].tolist() == ["17", ""]
+    assert read_log(path, LogConfig()).fields["product"].tolist() == pytest.approx([17.0, np.nan], nan_ok=True)
+
+
+def test_columns_that_are_neither_numbers_nor_names_are_left_out_and_reported(tmp_path):
+    frame = pl.DataFrame({"user": ["u"], "time": [1.0], "event": ["e"], "tags": [["x"]]})
+    frame.write_parquet(tmp_path / "log.parquet")
+    log = read_log(tmp_path / "log.parquet", LogConfig())
+    assert log.fields == {}
+    assert "tags: left out" in log.notes[0]
+    with pytest.raises(InputError, match="'tags' holds neither"):
+        read_log(tmp_path / "log.parquet", LogConfig(fields=("tags",)))
+
+
+HEADER = "user,time,event,price\n"
+BAD = [
+    ("", "empty", {}),
+    (HEADER, "holds no events", {}),
+    ("user,time,evnt\nu,1,e\n", "no column 'event': did you mean 'evnt'", {}),
+    (HEADER + "u,1,e,2\n", "no column 'prise': did you mean 'price'", {"fields": ("prise",)}),
+    ("user,time,event,user\nu,1,e,2\n", "more than one column 'user'", {}),
+    (HEADER + "u,1,e,2\nu,yesterday,e,3\n", r"line 3: column 'time' must hold a time.*'yesterday'", {}),
+    (HEADER + "u,2024-01-01,e,2\nu,,e,3\n", "line 3: column 'time' .*nothing", {}),
+    (HEADER + "u,2024-02-30,e,2\n", "line 2: column 'time' .*2024-02-30", {}),
+    (HEADER + "u,inf,e,2\n", "line 2: column 'time' .*inf", {}),
+    (HEADER + "u,1,e,2\nu,2,e,nan\n", "line 3: column 'price' must hold finite numbers, received nan", {}),
+    (HEADER + "u,1,e,-inf\n", "line 2: column 'price' must hold finite numbers, received -inf", {}),
+    (HEADER + "u,1,e,2\n,2,e,2\n", "line 3: column 'user' is empty", {}),
+    (HEADER + "u,1,e,2\nu,2,,2\n", "line 3: column 'event' is empty", {}),
+    (HEADER + "u,1,e,2,9,9\n", "can't be read as csv", {}),
+    ('{"user": 1}\n', "holds JSON", {}),
+    ("user,when,event,time\nu,1,e,2\n", "can't be called 'time'", {"time": "when"}),
+    ("user,time,event\nu,1,e\n", "must be different columns", {"event": "user"}),
+]
+
+
+@pytest.mark.parametrize(("text", "words", "changes"), BAD)
+def test_bad_input_is_refused_with_its_place(tmp_path, text, words, changes):
+    with pytest.raises(InputError, match=words) as caught:
+        read_log(written(tmp_path, text), msgspec.structs.replace(LogConfig(), **changes))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("log.txt", b"x", "must end in"),
+        ("log.parquet", b"user,time\n", "not parquet"),
+        ("log.csv", b"PAR1xxxx", "holds Parquet"),
+        ("log.csv", b"PK\x03\x04xxxx", "a zip archive"),
+        ("log.csv", b"\x1f\x8bxxxx", "gzip data"),
+        ("log.csv.gz", b"user,time\n", "isn't whole gzip data"),
+        ("log.csv.gz", gzip.compress(b"user,time,event\nu,1,e\n")[:-9], "isn't whole gzip data"),
+        ("log.csv", b"us\0er,time\n", "binary data"),
+        ("log.csv", b"user,time,event\nu,1,\xff\xfe\n", "can't be read as csv"),
+        ("log.jsonl", b"user,time,event\nu,1,e\n", "can't be read as json"),
+        ("log.parquet", b"PAR1 and then nothing", "can't be read as parquet"),
+    ],
+)
+def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path, name, content, words):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        Table.read(path)
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path):
+    with pytest.raises(InputError, match="No such file"):
+        Table.read(tmp_path / "nowhere.csv")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(InputError, match="Is a directory"):
+        Table.read(tmp_path / "folder.csv")
+
+
+def test_moments():
+    assert moment("1970-01-02") == 86400.0 == moment("86400") == moment(86400)
+    assert moment("1970-01-01T01:00:00+01:00") == 0.0
+    with pytest.raises(InputError, match="received 'nan'"):
+        moment("nan")

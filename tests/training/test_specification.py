@@ -1,0 +1,91 @@
+"""What the specification learns, on columns whose answer is known."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nearsight.errors import InputError
+from nearsight.features import Encoder
+from nearsight_training.specification import fit_category, fit_number, fit_spec
+from training.conftest import make_log
+
+
+def test_a_value_of_too_few_users_gets_no_entry():
+    """`x` occurs most often but has one user only."""
+    values = np.array(["x"] * 9 + ["y", "y", "z", "z", "z", ""])
+    owners = np.array([0] * 9 + [0, 1, 0, 1, 2, 2])
+    assert fit_category("f", values, owners, 2).vocabulary == ("z", "y")
+    assert fit_category("f", values, owners, 1).vocabulary == ("z", "y", "x")
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 9)), min_size=1), st.integers(1, 5))
+def test_every_entry_has_enough_users_and_nothing_with_enough_is_missing(pairs, least):
+    values, owners = np.array([value for value, _ in pairs]), np.array([owner for _, owner in pairs])
+    users = {value: len({owner for other, owner in pairs if other == value}) for value in set(values.tolist())}
+    found = fit_category("f", values, owners, least).vocabulary
+    assert set(found) == {value for value, count in users.items() if count >= least}
+    assert [users[name] for name in found] == sorted((users[name] for name in found), reverse=True)
+
+
+def test_a_number_is_standardised_after_its_transform():
+    values = np.append(np.random.default_rng(0).lognormal(3, 1, 5000), np.nan)
+    number = fit_number("price", values)
+    assert number.log
+    assert number.flag
+    assert number.low == pytest.approx(np.nanpercentile(values, 0.1))
+    assert number.high == pytest.approx(np.nanpercentile(values, 99.9))
+    shaped = (np.log1p(np.clip(values[:-1], number.low, number.high)) - number.mean) * number.scale
+    assert shaped.mean() == pytest.approx(0, abs=1e-9)
+    assert shaped.std() == pytest.approx(1)
+
+
+def test_a_symmetric_or_negative_number_has_no_logarithm():
+    assert not fit_number("n", np.random.default_rng(0).normal(50, 1, 500)).log
+    assert not fit_number("n", -np.random.default_rng(0).lognormal(3, 1, 500)).log
+
+
+def test_few_values_are_bounded_by_their_extremes():
+    number = fit_number("n", np.array([1.0, 2.0, 7.0]))
+    assert (number.low, number.high, number.flag) == (1.0, 7.0, False)
+
+
+def test_fields_that_never_vary_are_left_out_and_reported():
+    fields = {"same": np.ones(4), "gone": np.full(4, np.nan), "rare": np.array(list("abcd")), "good": np.arange(4.0)}
+    log = make_log([(0, "e"), (5, "e")], [(1, "e"), (9, "e")], fields=fields)
+    spec, notes = fit_spec(log, np.ones(4, bool), 2)
+    assert spec.fields == ("good",)
+    assert [note.split(":")[0] for note in notes] == ["same", "gone", "rare"]
+    assert not spec.clock.hour
+    assert not spec.clock.weekday
+
+
+def test_hours_and_weekdays_are_read_where_they_vary():
+    hourly = make_log([(0, "e"), (3600, "e")], [(7200, "e")])
+    daily = make_log([(0, "e"), (86400, "e")], [(2 * 86400, "e")])
+    assert fit_spec(hourly, np.ones(3, bool), 1)[0].clock.hour
+    clock = fit_spec(daily, np.ones(3, bool), 1)[0].clock
+    assert (clock.hour, clock.weekday) == (False, True)
+
+
+def test_a_log_of_too_few_users_is_refused():
+    with pytest.raises(InputError, match="no kind of event has 5 training users"):
+        fit_spec(make_log([(0, "e")]), np.ones(1, bool), 5)
+
+
+def test_encoded_training_rows_have_mean_zero_and_spread_one(cdnow_prepared):
+    histories = cdnow_prepared.histories.select(0)
+    names = cdnow_prepared.spec.number_names
+    later = histories.positions > 0
+    gaps = histories.numbers[later][:, names.index("gap")]
+    assert gaps.mean() == pytest.approx(0, abs=0.02)
+    assert gaps.std() == pytest.approx(1, abs=0.02)
+    assert histories.numbers[:, names.index("dollars")].std() == pytest.approx(1, abs=0.02)
+
+
+def test_histories_hold_exactly_what_the_encoder_gives(cdnow_prepared):
+    histories = cdnow_prepared.histories
+    encoder = Encoder(cdnow_prepared.spec)
+    codes, numbers = encoder.columns(histories.names.tolist(), histories.times, histories.fields, histories.starts)
+    assert np.array_equal(codes, histories.codes)
+    assert np.array_equal(numbers, histories.numbers)
