@@ -27,12 +27,12 @@ class BenchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     @property
     def plan(self) -> Plan:
         """How many calls are timed."""
-        return Plan(seconds=0.6, fewest=20, warm_up=12) if self.quick else Plan(seconds=4.0, fewest=100)
+        return Plan(seconds=0.6, fewest=10, rounds=10, warm_up=12) if self.quick else Plan(seconds=4.0, fewest=100)
 
     @property
     def users(self) -> int:
         """At most how many test users are asked about."""
-        return 4_000 if self.quick else 20_000
+        return 2_500 if self.quick else 20_000
 
     @property
     def training_questions(self) -> int:

@@ -1,13 +1,10 @@
 """Everybody who takes part in a benchmark of one run."""
 
-import io
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
-from nearsight.trunk import Weights
 from nearsight_benchmarks import contestants
 from nearsight_benchmarks.config import BenchConfig
 from nearsight_benchmarks.contestants import Candidate
@@ -44,7 +41,7 @@ def lined_up(material: Material, bundle_path: Path, config: BenchConfig, progres
         )
         found: list[Candidate | tuple[str, str]] = [*observers(material, bundle_path)]
         progress.advance("observers")
-        found += contestants.steps(material.artifacts, _archive(material.weights), run.trunk, tape)
+        found += contestants.steps(material.artifacts, material.archive, run.trunk, tape)
         progress.advance("steps")
         found += fit_rivals(material, config.training_questions, config.seed)
         progress.advance("peers")
@@ -56,10 +53,3 @@ def lined_up(material: Material, bundle_path: Path, config: BenchConfig, progres
     candidates = tuple(each for each in found if isinstance(each, Candidate))
     missing = dict(each for each in found if not isinstance(each, Candidate))
     return Lineup(candidates, missing | lengths.skipped)
-
-
-def _archive(weights: Weights) -> bytes:
-    """Weights as the bundle's `step.npz` has them."""
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **weights)
-    return buffer.getvalue()

@@ -1,5 +1,6 @@
 """What a benchmark works on: a run, its artifacts and a bundle, read and checked to belong together."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from nearsight_benchmarks.config import BenchConfig
 from nearsight_benchmarks.contestants import Exam
 from nearsight_benchmarks.questions import questions, sample
 from nearsight_benchmarks.tape import Tape
+from nearsight_export.index import ARTIFACTS, INDEX, read_index
 from nearsight_training.histories import SPLITS, Histories
 from nearsight_training.run import Run, load_histories, load_run, load_weights
 
@@ -39,6 +41,13 @@ class Material(msgspec.Struct, frozen=True):
     tape: Tape
 
     @property
+    def archive(self) -> bytes:
+        """The weights as a bundle's `step.npz` has them."""
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **self.weights)
+        return buffer.getvalue()
+
+    @property
     def question(self) -> str:
         """The head's question in words."""
         if self.head.within_seconds is None:
@@ -56,6 +65,7 @@ def gathered(run_path: Path, bundle_path: Path, config: BenchConfig) -> Material
     run, bundle = load_run(run_path), read_bundle(bundle_path)
     if (bundle.manifest.trunk, bundle.manifest.spec) != (run.trunk, run.spec):
         raise InputError(f"{bundle_path} wasn't exported from {run_path}: pass the bundle of this run, or export again")
+    weights = _weights(run_path, run, bundle.manifest.model)
     binary = [head for head in run.heads if isinstance(head, BinaryHead)]
     head = _head(binary, config.head, run_path)
     target = binary.index(head)
@@ -66,10 +76,10 @@ def gathered(run_path: Path, bundle_path: Path, config: BenchConfig) -> Material
         raise InputError(f"{run_path} has no test questions of both answers for {head.name!r}: train on more users")
     return Material(
         run,
-        run_path / "artifacts",
+        run_path / ARTIFACTS,
         bundle,
         bundle_path.stat().st_size,
-        _weights(run_path, run),
+        weights,
         head,
         target,
         histories.select(_TRAIN),
@@ -90,13 +100,16 @@ def _head(heads: Sequence[BinaryHead], wanted: str | None, where: Path) -> Binar
     return heads[names.index(wanted)]
 
 
-def _weights(run_path: Path, run: Run) -> Weights:
-    """The weights that the artifacts were made from, where the export left them, else the run's."""
-    file = run_path / "artifacts" / "weights.npz"
-    if not file.exists():
+def _weights(run_path: Path, run: Run, model: str) -> Weights:
+    """The weights that the artifacts were made from, calibrated: the export's where it left some, else the run's."""
+    folder = run_path / ARTIFACTS
+    if not (folder / INDEX).exists():
         return calibrated(load_weights(run_path), run.heads)
-    with np.load(file, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+    index = read_index(run_path)
+    if index.model != model:
+        raise InputError(f"the bundle and {folder} come from different exports of {run_path}: export again")
+    with np.load(folder / "weights.npz", allow_pickle=False) as arrays:
+        return calibrated({name: arrays[name] for name in arrays.files}, index.heads)
 
 
 def _span(seconds: float) -> str:

@@ -23,15 +23,21 @@ __all__ = ["EARLY", "LATE", "insights", "observers", "throughputs"]
 
 EARLY, LATE = 10, 100_000
 _BATCH_EVENTS = 60_000
+_REASONS = {"tflite": "tflite-runtime can't share a process with NumPy 2 or TensorFlow"}
+_WEIGHTS = RUNTIMES["numpy"][1]
 
 
 def insights(material: Material) -> Iterator[Insight | tuple[str, str]]:
-    """The bundle through every runtime that can run it here, or the runtime's name and why it can't."""
+    """The bundle through every runtime that can run it here, or the runtime's name and why it can't.
+
+    NumPy is given the weights where the bundle doesn't carry them.
+    """
+    members = {_WEIGHTS: material.archive, **material.bundle.members}
     for runtime in RUNTIMES:
         try:
-            backend = choose(runtime, material.bundle.members, material.run.trunk)
+            backend = choose(runtime, members, material.run.trunk)
         except RuntimeMissingError as error:
-            yield contestants.RUNTIMES[runtime], str(error)
+            yield contestants.RUNTIMES[runtime], _REASONS.get(runtime, str(error))
             continue
         yield Insight(material.bundle.manifest, Model(backend, material.bundle.manifest))
 
@@ -46,7 +52,8 @@ def observers(material: Material, bundle_path: Path) -> Iterator[Candidate | tup
         for count in (EARLY, LATE):
             if count not in snapshots:
                 snapshots[count] = material.tape.snapshot(insight, count)
-            program = _program(material, bundle_path, insight.runtime) if count == EARLY else None
+            is_standing = count == EARLY and RUNTIMES[insight.runtime][1] in material.bundle.members
+            program = _program(material, bundle_path, insight.runtime) if is_standing else None
             yield _observer(material, insight, snapshots[count], count, program)
 
 
@@ -73,8 +80,9 @@ def _program(material: Material, bundle_path: Path, runtime: str) -> Program:
 def _observer(material: Material, insight: Insight, snapshot: bytes, count: int, program: Program | None) -> Candidate:
     runtime = contestants.RUNTIMES[insight.runtime]
     member = RUNTIMES[insight.runtime][1]
-    content = material.bundle.members[member]
-    precision = material.bundle.manifest.members[member].precision or "fp32"
+    seals = material.bundle.manifest.members
+    content = material.bundle.members[member] if member in seals else material.archive
+    precision = (seals[member].precision if member in seals else None) or "fp32"
     step = contestants.step(precision, insight.runtime, member, content, material.run.trunk, material.tape)
     name = f"observe · {runtime}, event {count:,}"
     entry: Entry = msgspec.structs.replace(step.entry, name=name, family="observe")

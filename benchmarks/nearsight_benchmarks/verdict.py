@@ -103,7 +103,7 @@ def _peer(entry: Entry, kind: str, against: Mapping[str, Interval]) -> str:
     if entry.name not in against or "auc" not in entry.quality.get(kind, {}):
         return ""
     auc, change = entry.quality[kind]["auc"].value, against[entry.name]
-    span = f"difference {change.value:+.3f}, {change.low:+.3f} to {change.high:+.3f}".replace("-", "−")
+    span = f"difference {change.value:+.4f}, {change.low:+.4f} to {change.high:+.4f}".replace("-", "−")
     if change.low > 0:
         text = f"It ranks better than {entry.name} (AUC {auc:.3f}; {span})"
     elif change.high < 0:
