@@ -1,6 +1,7 @@
 import os
 
 import numpy as np
+import polars as pl
 import pytest
 
 from nearsight_training.config import Fitting, LogConfig, Size, Target
@@ -45,16 +46,24 @@ def small_config():
         targets=(TARGET,),
         cutoff="1997-09-30",
         size=Size(filters=16, units=20),
-        fitting=Fitting(epochs=4, dropout=0.0, batch_events=1024, learning_rate=1e-2),
+        fitting=Fitting(epochs=6, dropout=0.0, batch_events=1024, learning_rate=1e-2),
     )
 
 
 @pytest.fixture(scope="session")
-def small_run(tmp_path_factory, cdnow_table, small_config):
-    """A run trained on a quarter of CDNOW's customers, and its folder."""
-    table = type(cdnow_table)("CDNOW", cdnow_table.frame.filter(cdnow_table.frame["user"].cast(int) % 4 == 0), 1)
+def quarter(tmp_path_factory, cdnow_table):
+    """A file with a quarter of CDNOW's customers, called "customer 00004" and so on."""
+    path = tmp_path_factory.mktemp("logs") / "quarter.parquet"
+    frame = cdnow_table.frame.filter(pl.col("user").cast(int) % 4 == 0)
+    frame.with_columns(pl.concat_str(pl.lit("customer "), "user").alias("user")).write_parquet(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory, quarter, small_config):
+    """A run trained on that quarter, and its folder."""
     folder = tmp_path_factory.mktemp("runs") / "small"
-    return train_log(table, small_config, folder), folder
+    return train_log(quarter, small_config, folder), folder
 
 
 def make_log(*histories, fields=None):

@@ -6,6 +6,7 @@ is asked lies at or after it, by users that training never saw.
 
 import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +46,8 @@ def plan(log: EventLog, config: LogConfig) -> Plan:
     horizon = max((target.within_seconds for target in config.targets), default=0.0)
     if cutoff is not None and not first <= cutoff <= until - horizon:
         raise InputError(
-            f"the cut-off must lie inside of the data with {_days(horizon)} left behind it, received "
-            f"{config.cutoff} where the data end {_days(until - cutoff)} later: choose an earlier one"
+            f"the cut-off must lie inside of the data with {_days(horizon)} left behind it, received {config.cutoff} "
+            f"where the data run from {_day(first)} to {_day(until)}: choose another"
         )
     if config.split == "user":
         return Plan(users, until, first, until, cutoff)
@@ -78,6 +79,10 @@ def assign_users(users: NDArray[np.str_], validation: float, test: float, seed: 
 def _place(user: str, seed: int) -> float:
     digest = hashlib.blake2b(user.encode(), digest_size=8, salt=seed.to_bytes(8, "little")).digest()
     return int.from_bytes(digest, "little") / 2**64
+
+
+def _day(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).date().isoformat()
 
 
 def _days(span: float) -> str:
