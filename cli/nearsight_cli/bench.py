@@ -16,7 +16,7 @@ __all__ = ["bench", "register", "show"]
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    examples = ["nearsight bench runs/events --quick", "nearsight bench runs/events shop.nsight --json"]
+    examples = ["nearsight bench runs/events --quick"]
     app.command(epilog=manual(examples, "Next: open the report; its first lines say what to ship and why."))(bench)
 
 

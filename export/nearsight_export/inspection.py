@@ -55,14 +55,13 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
 
 def inspect(path: str | Path) -> Description:
     """Describe a bundle. Raises `BundleError` where it can't be trusted or its certificate can't be read."""
-    content = _content(Path(path))
-    bundle = read_bundle(content)
+    bundle = read_bundle(path)
     manifest = bundle.manifest
     return Description(
         name=manifest.name,
         model=manifest.model,
         created=manifest.created,
-        bytes=len(content),
+        bytes=Path(path).stat().st_size,
         answers=[question(head) for head in manifest.heads],
         reads=reads(manifest.spec),
         state=_state(manifest),
@@ -71,15 +70,6 @@ def inspect(path: str | Path) -> Description:
         metrics=dict(manifest.metrics),
         proof=_proof(bundle.members["certificate.json"]) if "certificate.json" in bundle.members else [],
     )
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise BundleError(f"there is no file {path}: pass the path of a .nsight bundle") from None
-    except OSError as error:
-        raise BundleError(f"{path} can't be read ({error.strerror}): pass the path of a .nsight bundle") from None
 
 
 def _state(manifest: Manifest) -> str:

@@ -1,5 +1,7 @@
 """Bad input: exit code 2, one sentence on standard error, and not a file more or less than before."""
 
+import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -135,7 +137,12 @@ def altered(bundle: bytes) -> bytes:
 
 
 def newer(bundle: bytes) -> bytes:
-    return bundle.replace(b'"format":1', b'"format":9', 1)
+    fresh = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(bundle)) as old, zipfile.ZipFile(fresh, "w") as archive:
+        for entry in old.infolist():
+            content = old.read(entry)
+            archive.writestr(entry, content.replace(b'"format":1', b'"format":9', 1))
+    return fresh.getvalue()
 
 
 def not_a_zip(bundle: bytes) -> bytes:

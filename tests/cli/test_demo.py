@@ -1,6 +1,7 @@
 """The demo, with the real shop's first 1,500 customers in place of all: the same steps and files, in less time."""
 
 import gzip
+import json
 import re
 import shlex
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 
 import nearsight
 from cli.conftest import nearsight as run
+from nearsight_benchmarks.results import read_results
 from nearsight_cli import streaming
+from nearsight_cli.bench import show
 from nearsight_training.run import load_histories, load_run
 
 
@@ -69,3 +72,15 @@ def test_it_streams_test_customers_and_prints_what_the_sdk_says(demo: tuple[Path
         asked = float(test.ask_time[np.flatnonzero(test.ask_history == customer)[0]])
         for chance in (reading["buys_again"], session.score(asked)["buys_again"]):
             assert re.search(rf" {chance:.0%}".replace("%", " %"), printed)
+
+
+def test_the_results_are_the_same_as_json(demo: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
+    folder, printed = demo
+    results = read_results(folder / "runs/demo/results.json")
+    show(results, folder, json=True)
+    parsed = json.loads(capsys.readouterr().out)
+    assert parsed["pick"] == results.pick
+    assert f"* {results.pick} " in printed
+    for entry in parsed["entries"]:
+        row = next(line for line in printed.splitlines() if line[2:].startswith(f"{entry['name']}  "))
+        assert f"{entry['latency']['p50_us']:,.1f}" in row
