@@ -27,7 +27,13 @@ def _peak():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 print(f"\\n{_ready} {_peak()}")
 """
-_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+# An installed package has its bytecode beside it, so a child may write and read it whatever this process was told.
+_ENVIRONMENT = {
+    "PYTHONDONTWRITEBYTECODE": "",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONWARNINGS": "ignore",
+}
 
 
 class Start(msgspec.Struct, frozen=True):

@@ -4,7 +4,6 @@ Reading checks the container, the sizes, the format and the hashes before any by
 Writing is atomic: the file appears whole under its name, or not at all.
 """
 
-import hashlib
 import io
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +15,7 @@ from typing import BinaryIO
 import msgspec
 
 from nearsight.archive import Entry, contents, entries, packed
+from nearsight.digest import sha256
 from nearsight.errors import BundleError
 from nearsight.manifest import FORMAT, Manifest, Member
 
@@ -56,7 +56,7 @@ def read_bundle(source: str | os.PathLike[str] | bytes) -> Bundle:
 def sealed(members: Mapping[str, bytes], precisions: Mapping[str, str]) -> dict[str, Member]:
     """The manifest's entries for `members`: each one's size, hash and, for graphs and weights, precision."""
     return {
-        name: Member(sha256=_sha256(content), bytes=len(content), precision=precisions.get(name))
+        name: Member(sha256=sha256(content).hexdigest(), bytes=len(content), precision=precisions.get(name))
         for name, content in members.items()
     }
 
@@ -102,7 +102,7 @@ class _Members(Mapping[str, bytes]):
             raise BundleError(
                 f"{self._where}: {name} has {len(content)} bytes where the manifest says {seal.bytes}: export it again"
             )
-        if _sha256(content) != seal.sha256:
+        if sha256(content).hexdigest() != seal.sha256:
             raise BundleError(f"{self._where}: {name} was altered after the export: export it again or fetch it anew")
         return content
 
@@ -163,7 +163,3 @@ def _manifest(content: bytes, where: str) -> Manifest:
     if strangers:
         raise BundleError(f"{where} holds members that no bundle has: {', '.join(sorted(strangers))[:200]}")
     return manifest
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

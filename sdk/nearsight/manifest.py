@@ -1,9 +1,8 @@
 """What a bundle says of itself: the one description that every client, in any language, reads first."""
 
-import hashlib
-
 import msgspec
 
+from nearsight.digest import sha256
 from nearsight.heads import Head
 from nearsight.spec import Spec
 from nearsight.trunk import Trunk, Weights
@@ -54,7 +53,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 def model_id(weights: Weights) -> str:
     """The first 16 hexadecimal digits of the SHA-256 over the weights in order of their names."""
-    digest = hashlib.sha256()
+    digest = sha256()
     for name in sorted(weights):
         digest.update(name.encode())
         digest.update(weights[name].tobytes())

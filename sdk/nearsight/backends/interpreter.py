@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nearsight.backends.greeting import without_greeting
 from nearsight.errors import BundleError
 from nearsight.trunk import Trunk
 
@@ -21,7 +22,8 @@ class InterpreterBackend:
     def __init__(self, name: str, interpreter: Callable[..., Any], model: bytes, trunk: Trunk) -> None:
         self.name = name
         self._new, self._trunk = partial(interpreter, model_content=model, num_threads=1), trunk
-        self._batch = self._single = _Loaded(self._new, trunk, 1)
+        with without_greeting():
+            self._batch = self._single = _Loaded(self._new, trunk, 1)
 
     def step(self, codes: NDArray[np.int32], numbers: Floats, state: Floats) -> tuple[Floats, Floats, Floats]:
         """See `Backend.step`; the interpreter of the last batch size is kept."""
