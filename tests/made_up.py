@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+
 from nearsight.bundle import Bundle, sealed
 from nearsight.heads import BinaryHead, NextEventHead, activations, calibrated
 from nearsight.manifest import Manifest, model_id

@@ -1,6 +1,7 @@
 """Histories as hypothesis draws them: gaps of any length, clocks that jump back, values missing and never seen."""
 
 from hypothesis import strategies as st
+
 from made_up import DAY, EVENTS
 
 NAMES = st.sampled_from([*EVENTS, "never seen", ""])
