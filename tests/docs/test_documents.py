@@ -18,16 +18,17 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 ROOMS = ("sdk", "training", "export", "benchmarks", "cli")
 
 
-def blocks(document: Path, languages: str) -> list[str]:
-    """The fenced blocks of a document in one of the `languages` (an expression)."""
-    return re.findall(rf"^```(?:{languages})\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL)
+def blocks(document: Path, *languages: str) -> list[str]:
+    """The fenced blocks of a document in one of the `languages`."""
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL)
+    return [content for language, content in fenced if language in languages]
 
 
 def lines_with(program: str) -> list[tuple[str, list[str]]]:
     """Every line of a code block that runs `program`, with its document and its arguments."""
     found = []
     for document in DOCUMENTS:
-        for block in blocks(document, r"|console|sh|bash|text"):
+        for block in blocks(document, "", "console", "sh", "bash", "text"):
             for line in block.replace("\\\n", " ").splitlines():
                 words = line.strip().removeprefix("$ ").partition("#")[0]
                 if words.startswith(f"{program} "):
