@@ -113,6 +113,7 @@ def _examined_window(artifact: str, member: str, content: bytes, exam: Exam, *_:
 def _limits(figures: Certified) -> Iterator[tuple[str, float, float]]:
     limit = figures.bound
     yield "the largest error of a probability", figures.largest_error, limit.error
+    yield "the mean error of probabilities", figures.mean_error, limit.mean_error
     if figures.drift is not None:
         yield f"the largest error within {DRIFT_STEPS} steps", figures.drift, limit.drift
     if figures.vectors is not None:

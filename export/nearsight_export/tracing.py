@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nearsight.trunk import CONV_WIDTH, Ops, Trunk, Weights, cell, heads, step
+from nearsight.trunk import CONV_WIDTH, Ops, Trunk, Weights, gated, heads, step
 from nearsight_training.network import window_model
 from nearsight_training.tensorflow import tf
 
@@ -119,11 +119,17 @@ def _pooled_frames(ops: Ops, trunk: Trunk, weights: Weights, codes: Any, numbers
 
 
 def _unrolled_cells(ops: Ops, trunk: Trunk, weights: Weights, pooled: Any) -> Any:
-    """`h` after every pair: `(P, F)` → `(P, U)`."""
-    h = c = np.zeros((1, trunk.units), np.float32)
-    states = []
-    for pair in range(pooled.shape[0]):
-        h, c = cell(ops, trunk, weights, pooled[pair : pair + 1], h, c)
+    """`h` after every pair: `(P, F)` → `(P, U)`.
+
+    The frames' part of the gates, with the bias, is one product for all pairs. Were the bias added in every cell, the
+    integer converter would quantise it once, for the first cell's scale, and use it in all of them.
+    """
+    inner, recurrent = np.split(weights["lstm_kernel"], [trunk.filters])
+    projected = ops.dense(pooled, inner, weights["lstm_bias"])
+    h, c = gated(ops, trunk, projected[:1], np.zeros((1, trunk.units), np.float32))
+    states = [h]
+    for pair in range(1, pooled.shape[0]):
+        h, c = gated(ops, trunk, projected[pair : pair + 1] + tf.matmul(h, recurrent), c)
         states.append(h)
     return tf.concat(states, 0)
 

@@ -6,7 +6,7 @@ PRECISIONS = {
     "fp32": "32-bit floats throughout",
     "fp16": "weights as 16-bit floats, arithmetic in 32 bits",
     "int8": "8-bit weights, activations quantised as they come (dynamic range)",
-    "int8-full": "8-bit weights and integers throughout; the step's activations and state have 16 bits",
+    "int8-full": "8-bit weights, 16-bit activations and state, integers throughout",
 }
 MEMBERS = ("step.tflite", "window.tflite", "step.onnx", "window.onnx")
 VARIANTS = {"fp32": MEMBERS, "fp16": MEMBERS[:2], "int8": MEMBERS, "int8-full": MEMBERS[:2]}

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Activation", "Ops", "Trunk", "Weights", "cell", "heads", "step"]
+__all__ = ["Activation", "Ops", "Trunk", "Weights", "cell", "gated", "heads", "step"]
 
 CONV_WIDTH = 3
 Weights = Mapping[str, NDArray[np.float32]]
@@ -148,8 +148,13 @@ def step(ops: Ops, trunk: Trunk, weights: Mapping[str, Any], codes: Any, numbers
 
 def cell(ops: Ops, trunk: Trunk, weights: Mapping[str, Any], pooled: Any, h: Any, c: Any) -> tuple[Any, Any]:
     """The LSTM's cell: a pooled frame `(B, F)` and the memory `h, c (B, U)` → the next `h, c`."""
-    units = trunk.units
     gates = ops.dense(ops.concat([pooled, h]), weights["lstm_kernel"], weights["lstm_bias"])
+    return gated(ops, trunk, gates, c)
+
+
+def gated(ops: Ops, trunk: Trunk, gates: Any, c: Any) -> tuple[Any, Any]:
+    """What the gates' logits `(B, 4·U)` make of the cells `c (B, U)`: the next `h, c`."""
+    units = trunk.units
     gate = ops.sigmoid(ops.slice(gates, 0, 3 * units))
     candidate = ops.tanh(ops.slice(gates, 3 * units, 4 * units))
     c = ops.slice(gate, units, 2 * units) * c + ops.slice(gate, 0, units) * candidate
