@@ -24,13 +24,13 @@ class Asks:
 def drawn_asks(log: EventLog, config: LogConfig, split: Plan) -> Asks:
     """Questions to train on, and those of the test.
 
-    Training and validation: `config.asks` per event, at times drawn evenly from the silence that follows it, as far as
-    its label can be known; with a cut-off, also one per user at that moment. Test: only the latter.
+    Training and validation: up to `config.asks` per event, in the silence that follows it, as far as its label can be
+    known; with a cut-off, also one per user at that moment. Test: only the latter.
     """
     horizon = max((target.within_seconds for target in config.targets), default=0.0)
     parts = [_in_silences(log, config, split, split.train_until - horizon)] if config.targets else []
     if split.cutoff is not None and config.targets:
-        parts.append(_at_cutoff(log, split.cutoff))
+        parts.append(_at(log, np.full(len(log.users), split.cutoff)))
     columns = [np.concatenate([part[k] for part in parts]) if parts else np.zeros(0) for k in range(3)]
     order = np.lexsort((columns[2], columns[1], columns[0]))
     history, after, times = (column[order] for column in columns)
@@ -38,20 +38,25 @@ def drawn_asks(log: EventLog, config: LogConfig, split: Plan) -> Asks:
 
 
 def _in_silences(log: EventLog, config: LogConfig, split: Plan, last: float) -> tuple[NDArray[np.generic], ...]:
+    """Questions after waits that are drawn without a look at the event's own silence, where it lasts that long.
+
+    A wait drawn from the silence itself would make short silences, which end soon, the rule among those asked about:
+    of customers who come every five days on average, 85 % instead of 45 % would be seen to return within three.
+    """
     owners = log.owners
     following = np.append(log.times[1:], np.inf)
     following[log.starts[1:] - 1] = np.inf
     span = np.minimum(following, last) - log.times
     events = np.flatnonzero((span > 0) & (split.users != TEST)[owners])
     events = np.repeat(events, config.asks)
-    share = np.random.default_rng(config.fitting.seed).random(len(events))
-    times = log.times[events] + np.maximum(share * span[events], 0.0)
-    inside = (times > log.times[events]) & (times < following[events])
+    generator = np.random.default_rng(config.fitting.seed)
+    times = log.times[events] + generator.random(len(events)) * span[generator.permutation(events)]
+    inside = (times > log.times[events]) & (times < following[events]) & (times <= last)
     events = events[inside]
     return owners[events], events - log.starts[owners[events]] + 1, times[inside]
 
 
-def _at_cutoff(log: EventLog, cutoff: float) -> tuple[NDArray[np.generic], ...]:
-    after = np.add.reduceat(log.times <= cutoff, log.starts, dtype=np.int64)
+def _at(log: EventLog, moments: NDArray[np.float64]) -> tuple[NDArray[np.generic], ...]:
+    after = np.add.reduceat(log.times <= moments[log.owners], log.starts, dtype=np.int64)
     asked = np.flatnonzero(after)
-    return asked, after[asked], np.full(len(asked), cutoff)
+    return asked, after[asked], moments[asked]

@@ -2,7 +2,7 @@
 
 A history longer than the window is cut at places that move from epoch to epoch, so that the network also learns from
 an empty state in the middle of a history. Padding is on the right and weighs nothing. Questions are drawn anew each
-epoch, one for each event that has any; they stand beside their event and enter no later state.
+epoch, at most one for each event; they stand beside their event and enter no later state.
 """
 
 from collections.abc import Iterator
@@ -130,10 +130,16 @@ def rounds(histories: Histories) -> Iterator[NDArray[np.int64]]:
 
 
 def drawn(histories: Histories, generator: np.random.Generator) -> NDArray[np.int64]:
-    """One question for each event that has any, at random; (E,) with -1 for none."""
+    """At most one question beside each event, at random; (E,) with -1 for none.
+
+    Every question has the same chance: one over the most that any event has. One for each event that has any would
+    prefer questions that stand alone, and those follow short silences (see `drawn_asks`).
+    """
     shuffled = generator.permutation(len(histories.ask_time))
     chosen = np.full(len(histories.codes), -1, np.int64)
     chosen[histories.ask_events[shuffled]] = shuffled
+    held = np.bincount(histories.ask_events, minlength=len(chosen))
+    chosen[generator.random(len(chosen)) * held.max(initial=1) >= held] = -1
     return chosen
 
 

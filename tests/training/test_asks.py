@@ -1,0 +1,57 @@
+"""Questions are honest: what they teach of a silence is what a silence of that length means."""
+
+import numpy as np
+import pytest
+
+from nearsight_training.config import LogConfig, Target
+from nearsight_training.preparation import prepare
+from nearsight_training.sequences import drawn
+from nearsight_training.split import TRAIN
+from training.conftest import DAY, make_log
+
+MEAN_GAP_DAYS = 5
+SOON = Target(name="soon", events=("buy",), within_seconds=3 * DAY)
+CHANCE = 1 - np.exp(-3 / MEAN_GAP_DAYS)  # whoever buys at random has forgotten how long ago the last time was
+
+
+@pytest.fixture(scope="module")
+def random_buyers():
+    """Customers who buy at random: after whatever silence, `CHANCE` is the answer."""
+    generator = np.random.default_rng(0)
+    histories = []
+    for _ in range(2000):
+        times = np.cumsum(generator.exponential(MEAN_GAP_DAYS * DAY, 60))
+        histories.append([(time, "buy") for time in (0.0, *times[times < 100 * DAY].tolist())])
+    return prepare(make_log(*histories), LogConfig(targets=(SOON,), min_users=1)).histories.select(TRAIN)
+
+
+def silences(histories, questions):
+    """The label of each question by how many days it lies behind its event."""
+    days = (histories.ask_time - histories.times[histories.ask_events])[questions] / DAY
+    return days, histories.ask_labels[questions, 0]
+
+
+def test_a_silence_of_any_length_means_what_it_means(random_buyers):
+    days, labels = silences(random_buyers, np.arange(len(random_buyers.ask_time)))
+    for least, most in ((0, 0.25), (0.25, 1), (1, 2), (2, 4), (4, 8)):
+        between = (days >= least) & (days < most)
+        assert between.sum() > 1000
+        assert labels[between].mean() == pytest.approx(CHANCE, abs=4 * 0.5 / np.sqrt(between.sum() / 4))
+
+
+def test_what_an_epoch_draws_of_them_is_as_honest(random_buyers):
+    """Drawing one for each event that has any would give .56 instead of .45 within the first six hours."""
+    drawings = [drawn(random_buyers, np.random.default_rng(seed)) for seed in range(8)]
+    days, labels = silences(random_buyers, np.concatenate([each[each >= 0] for each in drawings]))
+    early = days < 0.25
+    assert labels[early].mean() == pytest.approx(CHANCE, abs=0.03)
+
+
+def test_every_question_has_the_same_chance_in_an_epoch(random_buyers):
+    asked = np.zeros(len(random_buyers.ask_time))
+    for seed in range(60):
+        chosen = drawn(random_buyers, np.random.default_rng(seed))
+        asked[chosen[chosen >= 0]] += 1
+    beside = np.bincount(random_buyers.ask_events)[random_buyers.ask_events]
+    for count in range(1, beside.max() + 1):
+        assert asked[beside == count].mean() / 60 == pytest.approx(1 / beside.max(), rel=0.05)
