@@ -1,13 +1,16 @@
 """Questions are honest: what they teach of a silence is what a silence of that length means."""
 
+import msgspec
 import numpy as np
 import pytest
 
+from nearsight.errors import InputError
 from nearsight_training.config import LogConfig, Target
 from nearsight_training.preparation import prepare
 from nearsight_training.sequences import drawn
-from nearsight_training.split import TRAIN
+from nearsight_training.split import TEST, TRAIN, VALIDATION, plan
 from training.conftest import DAY, make_log
+from training.test_split import BUY, CONFIG, busy_log
 
 MEAN_GAP_DAYS = 5
 SOON = Target(name="soon", events=("buy",), within_seconds=3 * DAY)
@@ -55,3 +58,25 @@ def test_every_question_has_the_same_chance_in_an_epoch(random_buyers):
     beside = np.bincount(random_buyers.ask_events)[random_buyers.ask_events]
     for count in range(1, beside.max() + 1):
         assert asked[beside == count].mean() / 60 == pytest.approx(1 / beside.max(), rel=0.05)
+
+
+@pytest.mark.parametrize(("split", "before"), [("user", 0.0), ("time", BUY.within_seconds)])
+def test_a_cutoff_is_rehearsed_where_the_answer_is_known(split, before):
+    """Training and validation users are asked at one moment too, whose horizon ends where they may look."""
+    log, cutoff = busy_log(5), 20 * DAY
+    config = msgspec.structs.replace(CONFIG, split=split, cutoff=cutoff)
+    told, histories = plan(log, config), prepare(log, config).histories
+    for part, moment in ((TRAIN, cutoff - before), (VALIDATION, cutoff - before), (TEST, cutoff)):
+        asked = histories.select(part)
+        there = asked.ask_time == moment
+        assert there.sum() == (log.times[log.starts][told.users == part] <= moment).sum() > 0
+        assert (asked.ask_labels[there] >= 0).all()
+
+
+def test_one_answer_only_at_the_cutoff_is_refused():
+    """Both answers among the prefixes don't help where the test asks at one moment."""
+    times = [0, 1, 2, 6, 10]
+    log = make_log(*[[(day * DAY, "buy") for day in (*times, 30)] for _ in range(60)])
+    config = msgspec.structs.replace(CONFIG, split="user", cutoff=15 * DAY)
+    with pytest.raises(InputError, match=r"both answers in the validation part, received .* all of them no"):
+        prepare(log, config)

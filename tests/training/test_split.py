@@ -32,7 +32,7 @@ def busy_log(seed=0, users=120, days=40):
 @given(st.integers(0, 50), st.sampled_from(["time", "user"]), st.sampled_from([None, 20 * DAY]))
 def test_training_looks_no_further_than_the_cut_and_the_test_no_earlier(seed, split, cutoff):
     log = busy_log(seed)
-    config = msgspec.structs.replace(CONFIG, split=split, cutoff=cutoff)
+    config = msgspec.structs.replace(CONFIG, split=split, cutoff=cutoff, validation_share=0.3)
     told = plan(log, config)
     histories = prepare(log, config).histories
     trained, tested = histories.select(TRAIN), histories.select(TEST)

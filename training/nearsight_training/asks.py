@@ -25,12 +25,12 @@ def drawn_asks(log: EventLog, config: LogConfig, split: Plan) -> Asks:
     """Questions to train on, and those of the test.
 
     Training and validation: up to `config.asks` per event, in the silence that follows it, as far as its label can be
-    known; with a cut-off, also one per user at that moment. Test: only the latter.
+    known; with a cut-off, also one per user at `Plan.rehearsal`. Test: one per user at the cut-off.
     """
     horizon = max((target.within_seconds for target in config.targets), default=0.0)
     parts = [_in_silences(log, config, split, split.train_until - horizon)] if config.targets else []
-    if split.cutoff is not None and config.targets:
-        parts.append(_at(log, np.full(len(log.users), split.cutoff)))
+    if split.cutoff is not None and split.rehearsal is not None and config.targets:
+        parts.append(_at(log, np.where(split.users == TEST, split.cutoff, split.rehearsal)))
     columns = [np.concatenate([part[k] for part in parts]) if parts else np.zeros(0) for k in range(3)]
     order = np.lexsort((columns[2], columns[1], columns[0]))
     history, after, times = (column[order] for column in columns)

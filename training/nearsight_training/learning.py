@@ -98,7 +98,13 @@ def measured(
 def calibrated_heads(
     heads: tuple[Head, ...], histories: Histories, given: Answers, cutoff: float | None
 ) -> tuple[Head, ...]:
-    """The heads with calibration and thresholds refitted on `histories`, the validation split."""
+    """The heads with calibration and thresholds refitted on `histories`, the validation split.
+
+    `cutoff` is the test's; see `Plan.rehearsal` for when validation was asked.
+    """
+    horizon = max((head.within_seconds or 0.0 for head in heads if isinstance(head, BinaryHead)), default=0.0)
+    if cutoff is not None and not (histories.ask_time == cutoff).any():
+        cutoff -= horizon
     return tuple(_calibrated_head(head, histories, given, cutoff) for head in heads)
 
 

@@ -16,7 +16,7 @@ from nearsight_training.histories import SPLITS, Histories
 from nearsight_training.labels import UNKNOWN, ask_labels, event_labels, next_index
 from nearsight_training.log import EventLog
 from nearsight_training.specification import fit_spec
-from nearsight_training.split import TEST, TRAIN, Plan, plan
+from nearsight_training.split import TEST, TRAIN, VALIDATION, Plan, plan
 
 __all__ = ["Prepared", "prepare", "prepare_split"]
 
@@ -67,7 +67,7 @@ def prepare_split(log: EventLog, config: LogConfig, split: Plan) -> Prepared:
     histories = every.shortened(lengths)
     heads = _heads(spec, config)
     for index, target in enumerate(config.targets):
-        _check_classes(histories, index, target.name)
+        _check_classes(histories, index, target.name, split)
     return Prepared(histories, spec, heads, (*log.notes, *notes))
 
 
@@ -134,10 +134,14 @@ def _check_targets(log: EventLog, config: LogConfig) -> None:
             raise InputError(f"the horizon of {target.name} must be positive, received {target.within_seconds}")
 
 
-def _check_classes(histories: Histories, target: int, name: str) -> None:
-    for index, split in enumerate(SPLITS):
-        part = histories.select(index)
-        labels = np.concatenate([part.labels[:, target], part.ask_labels[:, target]])
+def _check_classes(histories: Histories, target: int, name: str, plan: Plan) -> None:
+    train, validation, test = (histories.select(split) for split in (TRAIN, VALIDATION, TEST))
+    judged = {
+        SPLITS[TRAIN]: np.concatenate([train.labels[:, target], train.ask_labels[:, target]]),
+        SPLITS[VALIDATION]: _judged(validation, target, plan.rehearsal),
+        SPLITS[TEST]: _judged(test, target, plan.cutoff),
+    }
+    for split, labels in judged.items():
         no, yes = int((labels == 0).sum()), int((labels == 1).sum())
         if not no or not yes:
             found = f"{no + yes} labels, all of them {'yes' if yes else 'no'}" if no + yes else "no known label"
@@ -145,6 +149,11 @@ def _check_classes(histories: Histories, target: int, name: str) -> None:
                 f"{name} needs both answers in the {split} part, received {found}: "
                 "pass more data, another horizon or other shares"
             )
+
+
+def _judged(part: Histories, target: int, moment: float | None) -> NDArray[np.int8]:
+    """What calibration and metrics look at: the questions at `moment`, or every prefix."""
+    return part.labels[:, target] if moment is None else part.ask_labels[part.ask_time == moment, target]
 
 
 def _stacked(columns: list[NDArray[np.int8]], size: int) -> NDArray[np.int8]:

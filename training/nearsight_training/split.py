@@ -28,7 +28,9 @@ class Plan:
     """`users` (H,) is each user's split. Times are seconds since 1970.
 
     A training or validation label may look no further than `train_until`, a test label no further than `until`; a
-    test is asked from `test_from` on, and at `cutoff` alone where that is given.
+    test is asked from `test_from` on, and at `cutoff` alone where that is given. Then training and validation users
+    are asked at `rehearsal`: the same moment, or with a split by time one horizon earlier, since their answer must be
+    known at the cut.
     """
 
     users: NDArray[np.int8]
@@ -36,6 +38,7 @@ class Plan:
     test_from: float
     until: float
     cutoff: float | None
+    rehearsal: float | None
 
 
 def plan(log: EventLog, config: LogConfig) -> Plan:
@@ -50,7 +53,7 @@ def plan(log: EventLog, config: LogConfig) -> Plan:
             f"where the data run from {_day(first)} to {_day(until)}: choose another"
         )
     if config.split == "user":
-        return Plan(users, until, first, until, cutoff)
+        return Plan(users, until, first, until, cutoff, cutoff)
     if config.split != "time":
         raise InputError(f"split must be time or user, received {config.split!r}")
     room = until - first - 2 * horizon
@@ -65,7 +68,7 @@ def plan(log: EventLog, config: LogConfig) -> Plan:
             f"the cut-off leaves no {_days(horizon)} of data before it to train on: "
             "pass --split user, a later cut-off or a shorter horizon"
         )
-    return Plan(users, cut, cut, until, cutoff)
+    return Plan(users, cut, cut, until, cutoff, None if cutoff is None else cutoff - horizon)
 
 
 def assign_users(users: NDArray[np.str_], validation: float, test: float, seed: int) -> NDArray[np.int8]:
