@@ -14,6 +14,7 @@ from nearsight.manifest import Manifest
 from nearsight_export.bounds import DECIDABLE, bound
 from nearsight_export.errors import CertificateError
 from nearsight_export.exam import DRIFT_STEPS, Exam, Paper
+from nearsight_export.ort import REFUSALS
 from nearsight_export.replay import replayed, streamed
 from nearsight_export.reports import Certified, HeadFigures, LengthFigures
 from nearsight_export.windows import loaded_window
@@ -42,7 +43,7 @@ def examined(artifact: str, content: bytes, exam: Exam, manifest: Manifest, vect
     try:
         examine = _examined_step if member.startswith("step") else _examined_window
         return examine(artifact, member, content, exam, manifest, vectors)
-    except (BundleError, KeyError, RuntimeError, ValueError) as error:
+    except (BundleError, KeyError, RuntimeError, ValueError, *REFUSALS) as error:
         raise CertificateError(f"{artifact} can't be run ({error}): export again") from error
 
 

@@ -8,9 +8,20 @@ import nearsight.backends.onnx  # noqa: F401  # switches it off
 
 # isort: split
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as refusals
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-__all__ = ["loaded", "quantised"]
+__all__ = ["REFUSALS", "loaded", "quantised"]
+
+# What a session raises over a graph or over inputs that don't fit it.
+REFUSALS = (
+    refusals.Fail,
+    refusals.InvalidArgument,
+    refusals.InvalidGraph,
+    refusals.InvalidProtobuf,
+    refusals.NotImplemented,
+    refusals.RuntimeException,
+)
 
 
 def loaded(content: bytes) -> onnxruntime.InferenceSession:

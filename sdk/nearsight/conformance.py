@@ -18,7 +18,7 @@ from nearsight.manifest import Manifest
 __all__ = ["Difference", "History", "Moment", "Tolerance", "Vectors", "differences", "played", "read_vectors", "verify"]
 
 Floats = NDArray[np.float32]
-ROW_TOLERANCE = 1e-6  # rows are float32 and of the order of 1
+ROW_TOLERANCE = 1e-6  # of a row's number where that is above 1: rows are float32
 
 
 class Tolerance(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +59,7 @@ class Vectors(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """The largest differences from what is expected, absolute."""
+    """The largest differences from what is expected; rows' are relative where their numbers are above 1."""
 
     rows: float
     readings: float
@@ -108,7 +108,7 @@ def differences(vectors: Vectors, manifest: Manifest, backend: Backend) -> Diffe
     for history in vectors.histories:
         last = None
         for moment, last in zip(history.moments, played(manifest, backend, history), strict=True):
-            rows = max(rows, _apart(last.codes, moment.codes), _apart(last.numbers, moment.numbers))
+            rows = max(rows, _apart(last.codes, moment.codes), _apart(last.numbers, moment.numbers, scaled=True))
             readings = max(readings, _apart(last.heads, moment.heads))
         if last is not None:
             readings = max(readings, _apart(last.embedding, history.embedding))
@@ -136,9 +136,13 @@ def verify(vectors: Vectors, manifest: Manifest, backend: Backend, precision: st
     return found
 
 
-def _apart(found: NDArray[np.generic], expected: tuple[float, ...]) -> float:
-    """The largest absolute difference; infinite where the sizes differ or something isn't a number."""
+def _apart(found: NDArray[np.generic], expected: tuple[float, ...], scaled: bool = False) -> float:
+    """The largest difference, `scaled` by the number expected where that is above 1; infinite where sizes differ."""
     if found.size != len(expected):
         return float("inf")
-    apart = np.abs(found.ravel().astype(np.float64) - np.array(expected))
+    # What is expected was written as the shortest text of a float32: reading it back as one loses nothing.
+    wanted = np.array(expected, np.float32).astype(np.float64)
+    apart = np.abs(found.ravel().astype(np.float64) - wanted)
+    if scaled:
+        apart /= np.maximum(1.0, np.abs(wanted))
     return float("inf") if np.isnan(apart).any() else float(apart.max(initial=0.0))

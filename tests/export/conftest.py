@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import made_up
 import numpy as np
 import pytest
 
+import made_up
 from nearsight.backends.reference import NumpyBackend
 from nearsight.features import Encoder
 from nearsight.heads import calibrated
@@ -27,6 +27,7 @@ WINDOW, USERS = 12, 240
 SPEC, HEADS = made_up.spec(), made_up.heads()
 TRUNK = made_up.trunk(SPEC, HEADS, filters=16, units=24)
 WEIGHTS = made_up.weights(TRUNK, seed=4)
+WEIGHTS["head_kernel"] *= 10  # so that its answers differ as much as a trained model's
 EVERYTHING = (*artifacts(tuple(VARIANTS)), *(f"{variant}/{FUSED}" for variant in ("fp32", "int8")))
 
 
@@ -109,6 +110,10 @@ class Made:
     vectors: object
     trained: np.ndarray
     files: dict
+
+    @property
+    def files_of_variants(self):
+        return {name: content for name, content in self.files.items() if FUSED not in name}
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as refusals
 
 from nearsight.errors import BundleError
 from nearsight.trunk import Trunk
@@ -15,6 +16,17 @@ __all__ = ["OnnxBackend", "load"]
 
 Floats = NDArray[np.float32]
 _OUTPUTS = ("heads", "embedding", "next_state")
+# Most of onnxruntime's errors have no root of their own below Exception.
+_REFUSALS = (
+    refusals.Fail,
+    refusals.InvalidArgument,
+    refusals.InvalidGraph,
+    refusals.InvalidProtobuf,
+    refusals.NotImplemented,
+    refusals.RuntimeException,
+    RuntimeError,
+    ValueError,
+)
 
 
 class OnnxBackend:
@@ -49,6 +61,10 @@ class OnnxBackend:
         self._session.run_with_iobinding(self._binding)
         return results["heads"].copy(), results["embedding"].copy(), results["next_state"].copy()
 
+    def try_out(self) -> None:
+        """Run once on zeros, which raises where the graph has other shapes than the trunk."""
+        self._session.run_with_iobinding(self._binding)
+
 
 def load(model: bytes, trunk: Trunk) -> OnnxBackend:
     """Load an ONNX step graph. Raises `BundleError` where it can't be."""
@@ -57,6 +73,8 @@ def load(model: bytes, trunk: Trunk) -> OnnxBackend:
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        return OnnxBackend(session, trunk)
-    except (RuntimeError, ValueError) as error:
+        backend = OnnxBackend(session, trunk)
+        backend.try_out()
+    except _REFUSALS as error:
         raise BundleError(f"step.onnx can't be loaded ({error}): export it again") from error
+    return backend

@@ -1,0 +1,228 @@
+"""From a run to a bundle: proven or not written at all, with no user's event inside."""
+
+import io
+import re
+import subprocess
+import sys
+
+import msgspec
+import numpy as np
+import pytest
+
+from nearsight.backends import choose
+from nearsight.bundle import read_bundle
+from nearsight.conformance import read_vectors, verify
+from nearsight.errors import BundleError, InputError
+from nearsight.heads import BinaryHead, calibrated
+from nearsight.manifest import model_id
+from nearsight_export import production
+from nearsight_export.config import ExportConfig
+from nearsight_export.errors import CertificateError, ConversionError
+from nearsight_export.export import export
+from nearsight_export.flatbuffer import foreign_operators
+from nearsight_export.index import gzipped, read_index
+from nearsight_export.inspection import inspect
+from nearsight_export.reports import Certificate
+from nearsight_export.variants import MEMBERS, VARIANTS, artifacts
+from nearsight_training.run import load_histories, load_run, load_weights
+
+RUNTIMES = {"litert": "step.tflite", "onnx": "step.onnx", "numpy": "step.npz"}
+
+
+@pytest.fixture(scope="module")
+def exported(run_path, tmp_path_factory):
+    out = tmp_path_factory.mktemp("bundle") / "shop.nsight"
+    return export(run_path, ExportConfig(members=(*MEMBERS, "step.npz"), name="shop"), out)
+
+
+@pytest.fixture(scope="module")
+def bundle(exported):
+    return read_bundle(exported.bundle)
+
+
+def test_the_bundle_holds_what_was_asked_for(exported, bundle):
+    assert set(bundle.members) == {*MEMBERS, "step.npz", "vectors.json", "certificate.json", "MODEL_CARD.md"}
+    precisions = {name: member.precision for name, member in bundle.manifest.members.items() if member.precision}
+    assert precisions == {**dict.fromkeys(MEMBERS, "int8"), "step.npz": "fp32"}
+    assert exported.model == bundle.manifest.model
+    assert bundle.manifest.name == "shop"
+
+
+def test_every_runtime_keeps_the_vectors_of_the_bundle(bundle):
+    vectors = read_vectors(bundle.members["vectors.json"])
+    for runtime, member in RUNTIMES.items():
+        backend = choose(runtime, {member: bundle.members[member]}, bundle.manifest.trunk)
+        verify(vectors, bundle.manifest, backend, bundle.manifest.members[member].precision)
+
+
+def test_the_run_keeps_every_variant_with_an_index(exported, run_path):
+    index, folder = read_index(run_path), run_path / "artifacts"
+    assert index == exported.index
+    assert {found.artifact for found in index.artifacts} == set(artifacts(tuple(VARIANTS)))
+    assert index.failures == {}
+    for found in index.artifacts:
+        content = (folder / found.artifact).read_bytes()
+        assert found.bytes == len(content)
+        assert found.gzipped == gzipped(content)
+        assert found.sparsity == pytest.approx(0.5, abs=0.005)
+        if found.artifact.endswith("tflite"):
+            assert foreign_operators(content) == []
+    smaller = {found.artifact: found.bytes for found in index.artifacts}
+    assert smaller["int8/step.tflite"] < smaller["fp16/step.tflite"] < smaller["fp32/step.tflite"]
+
+
+def test_the_source_beside_the_artifacts_is_the_model_of_the_bundle(exported, bundle, run_path):
+    with np.load(run_path / "artifacts" / "weights.npz", allow_pickle=False) as file:
+        weights = {name: file[name] for name in file.files}
+    folded = calibrated(weights, exported.index.heads)
+    assert model_id(folded) == bundle.manifest.model
+    assert exported.index.heads == bundle.manifest.heads
+    with np.load(io.BytesIO(bundle.members["step.npz"]), allow_pickle=False) as file:
+        assert all((file[name] == folded[name]).all() for name in folded)
+
+
+def test_calibration_was_fitted_anew_after_pruning(exported, run_path):
+    for old, new in zip(load_run(run_path).heads, exported.index.heads, strict=True):
+        assert old.name == new.name
+        if isinstance(new, BinaryHead):
+            assert (old.scale, old.offset, old.threshold) != (new.scale, new.offset, new.threshold)
+        else:
+            assert old.temperature != new.temperature
+
+
+def test_the_certificate_tells_figures_bounds_and_reasons(exported, bundle):
+    found = msgspec.json.decode(bundle.members["certificate.json"], type=Certificate)
+    assert found == exported.certificate
+    assert [entry.artifact for entry in found.artifacts] == [
+        "int8/step.tflite",
+        "int8/step.onnx",
+        "int8/window.tflite",
+        "int8/window.onnx",
+    ]
+    for entry in found.artifacts:
+        assert 0 < entry.largest_error <= entry.bound.error
+        assert len(entry.bound.reason) > 80
+    assert found.source_error <= 1e-5
+    assert set(found.lost_auc) == {"purchase", "cart"}
+    assert found.pruning.target == 0.5
+
+
+def test_no_users_event_is_in_the_bundle(exported, bundle, run_path):
+    histories = load_histories(run_path)
+    vectors = read_vectors(bundle.members["vectors.json"])
+    lived = set(np.concatenate([histories.times, histories.ask_time]).tolist())
+    invented = [moment for history in vectors.histories for moment in history.moments]
+    assert lived.isdisjoint(moment.time for moment in invented)
+    prices = {f"{price:.4f}" for price in histories.fields["price"] if price == price}
+    assert prices.isdisjoint(f"{moment.fields['price']:.4f}" for moment in invented if "price" in moment.fields)
+    with open(exported.bundle, "rb") as file:
+        content = file.read()
+    gap = histories.numbers[:, list(bundle.manifest.spec.number_names).index("gap")]
+    for event in np.flatnonzero(np.abs(gap) > 0.1)[:300]:
+        assert histories.numbers[event].tobytes() not in content
+        assert f"{histories.times[event]:.3f}".encode() not in content
+
+
+def test_inspect_says_it_in_words_without_tensorflow(exported):
+    text = str(inspect(exported.bundle))
+    assert "purchase: will purchase happen within 7 days?" in text
+    assert "next_event: which of 3 events comes next?" in text
+    assert "price, a number from 0 to 500, by its logarithm" in text
+    assert re.search(r"step\.tflite, [\d.]+ kB, int8: 8-bit weights", text)
+    assert re.search(r"int8/step\.tflite lies within 0\.\d+ \(allowed 0\.1\)", text)
+    assert "50 % of the large weights are zero" in text
+    code = (
+        "import sys; from nearsight_export.inspection import inspect; print(inspect(sys.argv[1])); "
+        "strange = {'tensorflow', 'onnxruntime', 'ai_edge_litert', 'polars', 'sklearn'} & set(sys.modules); "
+        "sys.exit(str(strange) if strange else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, exported.bundle], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == text + "\n"
+
+
+def test_inspect_refuses_what_is_no_bundle(tmp_path):
+    with pytest.raises(BundleError, match="there is no file"):
+        inspect(tmp_path / "nothing.nsight")
+    (tmp_path / "text.nsight").write_text("not a zip")
+    with pytest.raises(BundleError):
+        inspect(tmp_path / "text.nsight")
+
+
+def test_the_card_is_for_people(bundle):
+    card = bundle.members["MODEL_CARD.md"].decode()
+    assert [line.removeprefix("## ") for line in card.splitlines() if line.startswith("## ")] == [
+        "What it answers",
+        "What it reads",
+        "What it learned from",
+        "How well it answers",
+        "Limits",
+        "How it was made",
+    ]
+    assert re.search(r"\| purchase \| auc \| 0\.\d{4} \| 0\.\d{4} to 0\.\d{4} \|", card)
+    assert "mustn't decide alone" in card
+
+
+QUICK = ExportConfig(variant="fp32", variants=("fp32",), sparsity=None, members=("step.onnx", "step.npz"))
+
+
+def listed(folder):
+    return {path.relative_to(folder): path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def test_an_artifact_that_fails_leaves_nothing_behind(exported, run_path, tmp_path, monkeypatch):
+    """A weight altered between conversion and proof."""
+    sound = production.convert
+
+    def altered(folder, progress):
+        failures = sound(folder, progress)
+        path, bias = folder / "fp32/step.tflite", load_weights(run_path)["lstm_bias"]
+        path.write_bytes(path.read_bytes().replace(bias.tobytes(), (bias + np.float32(0.01)).tobytes()))
+        return failures
+
+    monkeypatch.setattr(production, "convert", altered)
+    before, out = listed(run_path), tmp_path / "model.nsight"
+    with pytest.raises(CertificateError, match=r"fp32/step\.tflite .* is .* where at most 1e-05 is allowed"):
+        export(run_path, QUICK, out)
+    assert not list(tmp_path.iterdir())
+    assert listed(run_path) == before
+
+
+def test_a_missing_variant_is_told_unless_the_bundle_needs_it(run_path, tmp_path, monkeypatch):
+    sound = production.convert
+
+    def broken(folder, progress):
+        return sound(folder, progress) | {"fp32/window.tflite": "signal 11"}
+
+    monkeypatch.setattr(production, "convert", broken)
+    found = export(run_path, QUICK, tmp_path / "model.nsight")
+    assert found.index.failures == {"fp32/window.tflite": "signal 11"}
+    needs = msgspec.structs.replace(QUICK, members=("step.onnx", "window.tflite"))
+    with pytest.raises(ConversionError, match=r"fp32/window\.tflite couldn't be converted \(signal 11\)"):
+        export(run_path, needs, tmp_path / "other.nsight")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.nsight"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"variant": "int4"}, r"one of fp32, fp16, int8, int8-full, received 'int4'"),
+        ({"variant": "fp16", "variants": ("fp32",)}, "must be among those that are made"),
+        ({"sparsity": 1.0}, r"between 0 and 1, received 1\.0"),
+        ({"sparsity": float("nan")}, "between 0 and 1"),
+        ({"members": ("window.tflite",)}, "needs a step graph"),
+        ({"members": ("step.tflite", "step.exe")}, "members are among"),
+    ],
+)
+def test_a_choice_that_cannot_be_used(run_path, tmp_path, choice, message):
+    with pytest.raises(InputError, match=message):
+        export(run_path, ExportConfig(**choice), tmp_path / "model.nsight")
+
+
+def test_a_folder_is_no_bundle_and_no_run(run_path, tmp_path):
+    with pytest.raises(InputError, match="is a folder"):
+        export(run_path, QUICK, tmp_path)
+    with pytest.raises(InputError, match="isn't a run"):
+        export(tmp_path, QUICK, tmp_path / "model.nsight")
+    with pytest.raises(InputError, match="run nearsight export on it first"):
+        read_index(tmp_path)
