@@ -1,6 +1,7 @@
 """A whole benchmark: everybody gathered, asked, timed side by side, started afresh, compared and reported."""
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from nearsight_benchmarks.contestants import Answers, Candidate
 from nearsight_benchmarks.lineup import lined_up
 from nearsight_benchmarks.material import Material, gathered
 from nearsight_benchmarks.observing import throughputs
+from nearsight_benchmarks.remote import checked
 from nearsight_benchmarks.results import Entry, Quality, Results, write_results
 from nearsight_benchmarks.scoring import quality
 from nearsight_benchmarks.starts import footprints
@@ -36,9 +38,9 @@ def bench(run_path: Path, bundle_path: Path, config: BenchConfig, out: Path, pro
     written.
     """
     is_one_thread = "tensorflow" not in sys.modules
+    device = checked(config.tflite_python) if config.tflite_python else {}
     material = gathered(run_path, bundle_path, config)
-    with _one_thread():
-        lineup = lined_up(material, bundle_path, config, progress)
+    with _one_thread(), lined_up(material, bundle_path, config, progress) as lineup:
         answers = _answers(lineup.candidates, material, progress)
         timer = timer_cost()
         entries = _timed(lineup.candidates, config, progress)
@@ -54,13 +56,26 @@ def bench(run_path: Path, bundle_path: Path, config: BenchConfig, out: Path, pro
         rates,
         protocol(material, config, timer, bare),
         skipped=lineup.skipped,
-        caveats=caveats(config, timer, is_one_thread),
+        caveats=caveats(config, timer, is_one_thread, device),
+        device=device,
         bundle=bundle_path.name,
-        command=f"nearsight bench {run_path} {bundle_path}" + (" --quick" if config.quick else ""),
+        command=_command(run_path, bundle_path, config),
     )
     write_results(out / RESULTS, results)
     write_atomically(out / PAGE, page.render(results).encode())
     return results
+
+
+def _command(run_path: Path, bundle_path: Path, config: BenchConfig) -> str:
+    """What repeats the benchmark at a terminal."""
+    plain = BenchConfig()
+    words = ["nearsight", "bench", str(run_path), str(bundle_path), *(["--quick"] if config.quick else [])]
+    words += ["--head", config.head] if config.head else []
+    if config.windows != plain.windows:
+        words += [word for size in config.windows for word in ("--window", str(size))]
+    words += ["--seed", str(config.seed)] if config.seed != plain.seed else []
+    words += ["--tflite-python", str(config.tflite_python)] if config.tflite_python else []
+    return shlex.join(words)
 
 
 @contextmanager

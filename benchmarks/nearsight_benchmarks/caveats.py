@@ -1,5 +1,7 @@
 """What a reader must know before believing a figure."""
 
+from collections.abc import Mapping
+
 from nearsight_benchmarks.config import BenchConfig
 from nearsight_benchmarks.observing import EARLY, LATE
 
@@ -11,8 +13,8 @@ an order drawn anew for each; in every round each contestant has one block of ca
 {calls:,} calls each, fewer where they would take more than {seconds:g} s, but {fewest} at least. The garbage collector
 rests during a block.
 
-One process and one thread for all. Steps and windows are handed encoded rows; session.observe, LightGBM and BG/NBD are
-handed raw events, so that their figures hold the features as well.
+One process and one thread for all that can share one. Steps and windows are handed encoded rows; session.observe,
+LightGBM and BG/NBD are handed raw events, so that their figures hold the features as well.
 
 session.observe starts each block from a snapshot after {early} or {late:,} events.
 
@@ -27,11 +29,17 @@ Bytes are of the model's file alone. A fresh process includes the runtime's impo
 Differences smaller than the intervals are noise, and so are differences of a few percent in latency.
 """
 _THREADS = "TensorFlow was loaded before the benchmark began, so that Keras may have used all cores."
+_DEVICE = """
+TFLite is tflite-runtime {tflite} in a process of its own, with NumPy {numpy}, and one thread: it times its own blocks,
+in the same rounds and by the same rules.
+"""
 _QUICK = "A quick run: {users:,} test users at most, one kind of question and {resamples} resamples."
 
 
-def caveats(config: BenchConfig, timer_nanoseconds: float, keras_is_one_thread: bool) -> tuple[str, ...]:
-    """One paragraph each, as plain text."""
+def caveats(
+    config: BenchConfig, timer_nanoseconds: float, keras_is_one_thread: bool, device: Mapping[str, str]
+) -> tuple[str, ...]:
+    """One paragraph each, as plain text; `device` holds the versions of an interpreter that took part."""
     plan = config.plan
     texts = _ALWAYS.format(
         timer=timer_nanoseconds,
@@ -43,6 +51,9 @@ def caveats(config: BenchConfig, timer_nanoseconds: float, keras_is_one_thread: 
         late=LATE,
     )
     found = [" ".join(text.split()) for text in texts.strip().split("\n\n")]
+    if device:
+        said = _DEVICE.format(tflite=device["tflite-runtime"], numpy=device["numpy"])
+        found.insert(2, " ".join(said.split()))
     found += [] if keras_is_one_thread else [_THREADS]
     found += [_QUICK.format(users=config.users, resamples=config.resamples)] if config.quick else []
     return tuple(found)

@@ -26,11 +26,12 @@ def concluded(
     about: Protocol,
     *,
     skipped: dict[str, str],
+    device: Mapping[str, str],
     caveats: tuple[str, ...],
     bundle: str,
     command: str,
 ) -> Results:
-    """Everything that the page and the JSON say."""
+    """Everything that the page and the JSON say; `device` holds the versions of an interpreter that took part."""
     kind = material.primary
     chosen = verdict.pick(entries, kind)
     observed = _observed(entries, chosen)
@@ -52,7 +53,7 @@ def concluded(
         differences=against,
         throughput=throughput,
         skipped=skipped,
-        host=host.describe(),
+        host=host.describe(device),
         protocol=about,
         caveats=caveats,
         command=command,

@@ -1,5 +1,7 @@
 """What a benchmark is told."""
 
+from pathlib import Path
+
 import msgspec
 
 from nearsight_benchmarks.timing import Plan
@@ -12,13 +14,14 @@ class BenchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     `head` is the yes/no head to score, None for the first. `windows` are lengths in events. `quick` asks fewer users
     and one kind of question, draws fewer resamples, starts fewer processes and doesn't convert integer windows anew:
-    under a minute instead of several.
+    under a minute instead of several. `tflite_python` is an interpreter with tflite-runtime, which then takes part.
     """
 
     head: str | None = None
     windows: tuple[int, ...] = (32, 128)
     quick: bool = False
     seed: int = 0
+    tflite_python: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.windows or min(self.windows) < 2:

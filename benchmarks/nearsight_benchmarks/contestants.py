@@ -1,7 +1,7 @@
 """Everybody who takes part: what is timed of each, and how each answers the test questions."""
 
 import gzip
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearsight.backends import Backend, choose
-from nearsight.errors import InputError
+from nearsight.errors import BundleError, InputError
 from nearsight.spec import Spec
 from nearsight.trunk import Trunk, Weights
 from nearsight_benchmarks.peers import Past, Peer
@@ -19,14 +19,27 @@ from nearsight_benchmarks.results import Entry, Weight
 from nearsight_benchmarks.starts import Program
 from nearsight_benchmarks.tape import Tape
 from nearsight_benchmarks.timing import Contestant
-from nearsight_benchmarks.windows import KerasWindow, LiteRtWindow, OnnxWindow, WindowGraph
+from nearsight_benchmarks.windows import KerasWindow, WindowGraph, window_graph
 from nearsight_export.replay import replayed
 from nearsight_training.histories import Histories
 
-__all__ = ["RUNTIMES", "Answers", "Candidate", "Exam", "keras", "peer", "step", "steps", "weight", "window_graphs"]
+__all__ = [
+    "HERE",
+    "RUNTIMES",
+    "Answers",
+    "Candidate",
+    "Exam",
+    "Found",
+    "keras",
+    "peer",
+    "step",
+    "steps",
+    "weight",
+    "window_graphs",
+]
 
 RUNTIMES = {"litert": "LiteRT", "tflite": "TFLite", "onnx": "ONNX Runtime", "numpy": "NumPy"}
-_SUFFIXES = {"step.tflite": "litert", "step.onnx": "onnx"}
+HERE = {".tflite": "litert", ".onnx": "onnx"}  # which runtime of this process runs which files
 Answers = dict[str, NDArray[np.float64]]
 
 
@@ -52,6 +65,9 @@ class Candidate(msgspec.Struct, frozen=True):
     program: Program | None = None
 
 
+Found = Candidate | tuple[str, str]  # or the name of one that can't take part and why
+
+
 class _OneByOne:
     """A backend that is given one row at a time: ONNX Runtime's dynamic scales span a batch, a device has one event."""
 
@@ -66,21 +82,26 @@ class _OneByOne:
         return heads, embedding, next_state
 
 
-def steps(artifacts: Path, weights: bytes, trunk: Trunk, tape: Tape) -> Iterator[Candidate]:
-    """Every variant's step graph in its runtime, and NumPy on the weights of the source model."""
-    for variant, member, content in _members(artifacts, _SUFFIXES):
-        yield step(variant, _SUFFIXES[member], member, content, trunk, tape)
-    yield step("fp32", "numpy", "step.npz", weights, trunk, tape)
+def steps(artifacts: Path, runtimes: Mapping[str, str], trunk: Trunk, tape: Tape) -> Iterator[Found]:
+    """Every variant's step graph in its runtime; `runtimes` are by suffix, and other files are left aside."""
+    for path in _files(artifacts, {f"step{suffix}" for suffix in runtimes}):
+        variant, runtime = path.parent.name, runtimes[path.suffix]
+        try:
+            yield step(variant, runtime, path.name, path.read_bytes(), trunk, tape)
+        except BundleError as error:
+            yield f"step {variant} · {RUNTIMES[runtime]}", str(error)
 
 
-def window_graphs(variants: Mapping[tuple[str, str, int], bytes], trunk: Trunk, tape: Tape) -> Iterator[Candidate]:
-    """Window graphs by (precision, member, length), each in its runtime."""
-    longest = max(size for _, _, size in variants)
+def window_graphs(
+    variants: Mapping[tuple[str, str, int], bytes], runtimes: Mapping[str, str], trunk: Trunk, tape: Tape
+) -> Iterator[Found]:
+    """Window graphs by (precision, member, length), each in its runtime; `runtimes` as for `steps`."""
+    longest = max((size for _, _, size in variants), default=0)
     for (precision, member, size), content in variants.items():
-        is_tflite = member.endswith(".tflite")
-        runtime, suffix = ("LiteRT", ".tflite") if is_tflite else ("ONNX Runtime", ".onnx")
-        graph: WindowGraph = LiteRtWindow(content) if is_tflite else OnnxWindow(content)
-        program = Program(suffix[1:], () if is_tflite else _shape(trunk, size), content, suffix)
+        suffix = Path(member).suffix
+        if suffix not in runtimes:
+            continue
+        runtime = RUNTIMES[runtimes[suffix]]
         entry = Entry(
             name=f"window {size} {precision} · {runtime}",
             family="window",
@@ -89,7 +110,13 @@ def window_graphs(variants: Mapping[tuple[str, str, int], bytes], trunk: Trunk, 
             window=size,
             weight=weight(content),
         )
+        program = Program(suffix[1:], () if suffix == ".tflite" else _shape(trunk, size), content, suffix)
         is_standing = precision == "fp32" and size == longest
+        try:
+            graph = window_graph(runtimes[suffix], content)
+        except BundleError as error:
+            yield entry.name, str(error)
+            continue
         contestant = tape.window(entry.name, size, graph.run)
         yield Candidate(entry, contestant, _answering(graph, graph.run, size), program if is_standing else None)
 
@@ -172,9 +199,8 @@ def _through(
     return np.concatenate(found).astype(np.float64)
 
 
-def _members(artifacts: Path, wanted: Mapping[str, str]) -> Iterator[tuple[str, str, bytes]]:
+def _files(artifacts: Path, wanted: Collection[str]) -> list[Path]:
     found = [path for path in sorted(artifacts.glob("*/*")) if path.name in wanted]
     if not found:
         raise InputError(f"{artifacts} holds no artifacts: run nearsight export on this run first")
-    for path in found:
-        yield path.parent.name, path.name, path.read_bytes()
+    return found

@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -35,15 +36,17 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     versions: dict[str, str]
 
 
-def describe() -> Host:
-    """This host."""
+def describe(device: Mapping[str, str] | None = None) -> Host:
+    """This host; `device` holds the versions of another interpreter, whose tflite-runtime is named as well."""
+    found = {name: version for name in _LIBRARIES if (version := _version(name))}
+    away = {name: version for name, version in (device or {}).items() if name not in found}
     return Host(
         processor=_processor(),
         cores=_cores(),
         memory_gigabytes=round(_memory() / 1e9, 1),
         system=f"{platform.system()} {platform.machine()}",
         python=f"{platform.python_implementation()} {platform.python_version()}",
-        versions={name: version for name in _LIBRARIES if (version := _version(name))},
+        versions=found | away,
     )
 
 

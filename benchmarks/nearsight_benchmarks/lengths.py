@@ -12,13 +12,15 @@ from nearsight_export.samples import collected
 from nearsight_training.histories import Histories
 from nearsight_training.run import Run
 
-__all__ = ["Lengths", "at_lengths"]
+__all__ = ["Graphs", "Lengths", "at_lengths"]
+
+Graphs = dict[tuple[str, str, int], bytes]  # window graphs by (precision, member, length)
 
 
 class Lengths(msgspec.Struct, frozen=True):
-    """Window graphs by (precision, member, length), and why others are missing."""
+    """The window graphs that there are, and why others are missing."""
 
-    graphs: dict[tuple[str, str, int], bytes]
+    graphs: Graphs
     skipped: dict[str, str]
 
 
@@ -31,7 +33,7 @@ def at_lengths(
     folded in) in a process of their own. Full-integer graphs are only converted anew where `integer`: unrolled, they
     take a minute each.
     """
-    graphs: dict[tuple[str, str, int], bytes] = {}
+    graphs: Graphs = {}
     skipped: dict[str, str] = {}
     for path in sorted(artifacts.glob("*/window.onnx")):
         graphs |= {(path.parent.name, path.name, size): path.read_bytes() for size in sizes}
@@ -51,7 +53,7 @@ def at_lengths(
 
 def _converted(
     run: Run, weights: Weights, histories: Histories, size: int, precisions: Sequence[str], seed: int
-) -> tuple[dict[tuple[str, str, int], bytes], dict[str, str]]:
+) -> tuple[Graphs, dict[str, str]]:
     if not precisions:
         return {}, {}
     artifacts = {f"{precision}/window.tflite": precision for precision in precisions}

@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import msgspec
@@ -13,7 +13,7 @@ from nearsight.errors import RuntimeMissingError
 from nearsight.insight import Insight
 from nearsight.session import Model
 from nearsight_benchmarks import contestants
-from nearsight_benchmarks.contestants import Candidate
+from nearsight_benchmarks.contestants import Candidate, Found
 from nearsight_benchmarks.material import Material
 from nearsight_benchmarks.results import Entry, Throughput
 from nearsight_benchmarks.starts import Program
@@ -23,17 +23,17 @@ __all__ = ["EARLY", "LATE", "insights", "observers", "throughputs"]
 
 EARLY, LATE = 10, 100_000
 _BATCH_EVENTS = 60_000
-_REASONS = {"tflite": "tflite-runtime can't share a process with NumPy 2 or TensorFlow"}
+_REASONS = {"tflite": "tflite-runtime can't share a process with NumPy 2 or TensorFlow (--tflite-python gives it one)"}
 _WEIGHTS = RUNTIMES["numpy"][1]
 
 
-def insights(material: Material) -> Iterator[Insight | tuple[str, str]]:
-    """The bundle through every runtime that can run it here, or the runtime's name and why it can't.
+def insights(material: Material, runtimes: Collection[str] = tuple(RUNTIMES)) -> Iterator[Insight | tuple[str, str]]:
+    """The bundle through each of the runtimes that can run it here, or the runtime's name and why it can't.
 
     NumPy is given the weights where the bundle doesn't carry them.
     """
     members = {_WEIGHTS: material.archive, **material.bundle.members}
-    for runtime in RUNTIMES:
+    for runtime in runtimes:
         try:
             backend = choose(runtime, members, material.run.trunk)
         except RuntimeMissingError as error:
@@ -42,10 +42,10 @@ def insights(material: Material) -> Iterator[Insight | tuple[str, str]]:
         yield Insight(material.bundle.manifest, Model(backend, material.bundle.manifest))
 
 
-def observers(material: Material, bundle_path: Path) -> Iterator[Candidate | tuple[str, str]]:
+def observers(material: Material, bundle_path: Path, runtimes: Collection[str] = tuple(RUNTIMES)) -> Iterator[Found]:
     """`observe` after 10 and after 100,000 events. The late state is made once, as runtimes exchange snapshots."""
     snapshots: dict[int, bytes] = {}
-    for insight in insights(material):
+    for insight in insights(material, runtimes):
         if not isinstance(insight, Insight):
             yield insight
             continue

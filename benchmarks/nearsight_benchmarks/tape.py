@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from nearsight.backends import Backend
 from nearsight.insight import Insight
 from nearsight_benchmarks.peers import Past, Peer
-from nearsight_benchmarks.timing import Contestant
+from nearsight_benchmarks.timing import Calls
 from nearsight_training.histories import Histories
 
 __all__ = ["Tape"]
@@ -39,7 +39,7 @@ class Tape:
         time = self._start + number * _PACE_SECONDS if self._has_clock else None
         return self._names[place], time, self._fields[place]
 
-    def step(self, name: str, backend: Backend, state_size: int) -> Contestant:
+    def step(self, name: str, backend: Backend, state_size: int) -> Calls:
         """Rows and a state through a backend's `step`, the next state taken over."""
         rows = [(self._codes[i : i + 1], self._numbers[i : i + 1]) for i in range(_TAPE)]
         step, state, turn = backend.step, np.zeros((1, state_size), np.float32), 0
@@ -50,9 +50,9 @@ class Tape:
             _, _, state = step(codes, numbers, state)
             turn += 1
 
-        return Contestant(name, call)
+        return Calls(name, call)
 
-    def observe(self, name: str, insight: Insight, snapshot: bytes, count: int) -> Contestant:
+    def observe(self, name: str, insight: Insight, snapshot: bytes, count: int) -> Calls:
         """`session.observe` from a snapshot after `count` events on; each block starts from it again."""
         session, turn = insight.session(snapshot), count
         events = [self.event(number) for number in range(count, count + _TAPE)]
@@ -67,7 +67,7 @@ class Tape:
             session.observe(event, time, **fields)
             turn += 1
 
-        return Contestant(name, call, prepare)
+        return Calls(name, call, prepare)
 
     def snapshot(self, insight: Insight, count: int) -> bytes:
         """The snapshot of a session that observed the first `count` events of the stream."""
@@ -77,7 +77,7 @@ class Tape:
             session.observe(event, time, **fields)
         return session.snapshot()
 
-    def window(self, name: str, size: int, run: Callable[..., Any]) -> Contestant:
+    def window(self, name: str, size: int, run: Callable[..., Any]) -> Calls:
         """Full windows of `size` events through `run(codes, numbers, length)`."""
         windows = [self._window(start, size) for start in range(64)]
         turn = 0
@@ -87,9 +87,9 @@ class Tape:
             run(*windows[turn & 63])
             turn += 1
 
-        return Contestant(name, call)
+        return Calls(name, call)
 
-    def peer(self, peer: Peer, pasts: Sequence[Past]) -> Contestant:
+    def peer(self, peer: Peer, pasts: Sequence[Past]) -> Calls:
         """A peer on whole histories, in turn."""
         turn = 0
 
@@ -98,7 +98,7 @@ class Tape:
             peer.score(pasts[turn % len(pasts)])
             turn += 1
 
-        return Contestant(peer.name, call)
+        return Calls(peer.name, call)
 
     def _window(self, start: int, size: int) -> Window:
         places = (start + np.arange(size)) % _TAPE

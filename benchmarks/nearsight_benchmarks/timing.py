@@ -3,7 +3,7 @@
 import gc
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nearsight_training.progress import SILENT, Progress
 
-__all__ = ["Contestant", "Latency", "Plan", "interleaved", "summary", "timer_cost"]
+__all__ = ["Calls", "Contestant", "Latency", "Plan", "interleaved", "summary", "timer_cost"]
 
 Nanoseconds = NDArray[np.int64]
 Clock = Callable[[], int]
@@ -21,20 +21,49 @@ def _nothing() -> None:
     """What most contestants need before a block."""
 
 
-class Contestant(msgspec.Struct, frozen=True):
-    """Something whose calls are timed: `call` does one whole Python call, `prepare` comes untimed before each block."""
+class Contestant(Protocol):
+    """Something that times blocks of its own calls, in this process or in another one."""
+
+    @property
+    def name(self) -> str:
+        """What its times are filed under."""
+        ...
+
+    def block(self, calls: int) -> Sequence[int]:
+        """Make a call that isn't counted, then `calls` more; return the nanoseconds of each."""
+        ...
+
+
+class Calls(msgspec.Struct, frozen=True):
+    """A contestant in this process: `call` does one whole Python call, `prepare` comes untimed before each block.
+
+    The garbage collector rests during a block, as in the standard library's `timeit`.
+    """
 
     name: str
     call: Callable[[], Any]
     prepare: Callable[[], None] = _nothing
+    clock: Clock = time.perf_counter_ns
+
+    def block(self, calls: int) -> list[int]:
+        """See `Contestant.block`."""
+        self.prepare()
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            self.call()
+            return _timed(self.call, calls, self.clock)
+        finally:
+            if collecting:
+                gc.enable()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """How many calls each contestant gets.
 
     `calls` for a fast one; a slow one gets what fits `seconds`, but `fewest` at least. They're spread evenly over
-    `rounds`, in each of which every contestant has one block. The first `warm_up` calls and the first of every block
-    aren't counted.
+    `rounds`, in each of which every contestant has one block. A block of one call and one of `warm_up` calls (fewer of
+    a slow one) come before and aren't counted.
     """
 
     calls: int = 1000
@@ -58,21 +87,19 @@ def interleaved(
     plan: Plan,
     *,
     seed: int = 0,
-    clock: Clock = time.perf_counter_ns,
     progress: Progress = SILENT,
 ) -> dict[str, Nanoseconds]:
     """Time every contestant round by round, in an order that is drawn anew for each round.
 
-    Returns each name's nanoseconds per call `(calls,)` in the order of the calls. The garbage collector rests during
-    a block, as in the standard library's `timeit`.
+    Returns each name's nanoseconds per call `(calls,)` in the order of the calls.
     """
-    blocks = [_block(contestant, plan, clock) for contestant in contestants]
+    blocks = [_size(contestant, plan) for contestant in contestants]
     times: dict[str, list[int]] = {contestant.name: [] for contestant in contestants}
     order = np.random.default_rng(seed)
     progress.start("timing side by side", plan.rounds)
     for _ in range(plan.rounds):
         for turn in order.permutation(len(contestants)):
-            times[contestants[turn].name] += _timed(contestants[turn], blocks[turn], clock)
+            times[contestants[turn].name] += contestants[turn].block(blocks[turn])
         progress.advance(f"{len(contestants)} contestants in turn")
     progress.finish(f"{len(contestants)} contestants, {sum(map(len, times.values()))} calls")
     return {name: np.array(values, np.int64) for name, values in times.items()}
@@ -90,31 +117,18 @@ def timer_cost(clock: Clock = time.perf_counter_ns, readings: int = 2000) -> flo
     return float(np.median(gaps))
 
 
-def _block(contestant: Contestant, plan: Plan, clock: Clock) -> int:
+def _size(contestant: Contestant, plan: Plan) -> int:
     """How many calls a contestant gets in each round, from how long it takes once it is warm."""
-    contestant.prepare()
-    pilot: list[int] = []
-    while len(pilot) < plan.warm_up and sum(pilot) < plan.seconds * 1e9 / 4:
-        pilot += _calls(contestant.call, 1, clock)
-    typical = float(np.median(pilot[len(pilot) // 2 :])) / 1e9
-    affordable = plan.seconds / typical if typical else plan.calls
-    calls = min(plan.calls, max(plan.fewest, affordable))
+    pilot = contestant.block(1)
+    affordable = int(plan.seconds * 1e9 / 4 / max(pilot[0], 1))
+    if affordable > 1:
+        pilot = contestant.block(min(plan.warm_up, affordable))
+    typical = float(np.median(pilot)) / 1e9
+    calls = min(plan.calls, max(plan.fewest, plan.seconds / typical if typical else plan.calls))
     return max(1, round(calls / plan.rounds))
 
 
-def _timed(contestant: Contestant, block: int, clock: Clock) -> list[int]:
-    contestant.prepare()
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        contestant.call()
-        return _calls(contestant.call, block, clock)
-    finally:
-        if collecting:
-            gc.enable()
-
-
-def _calls(call: Callable[[], Any], count: int, clock: Clock) -> list[int]:
+def _timed(call: Callable[[], Any], count: int, clock: Clock) -> list[int]:
     times = []
     for _ in range(count):
         begin = clock()

@@ -1,5 +1,6 @@
 """Window graphs as other tools run them: the last T events anew at every call, one thread."""
 
+import importlib
 import os
 import tempfile
 from pathlib import Path
@@ -8,12 +9,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from nearsight.errors import BundleError
 from nearsight.trunk import Trunk, Weights
 
-__all__ = ["KerasWindow", "LiteRtWindow", "OnnxWindow", "WindowGraph"]
+__all__ = ["KerasWindow", "OnnxWindow", "TfliteWindow", "WindowGraph", "window_graph"]
 
 Floats = NDArray[np.float32]
 Codes = NDArray[np.int32]
+_INTERPRETERS = {"litert": "ai_edge_litert.interpreter", "tflite": "tflite_runtime.interpreter"}
 
 
 class WindowGraph(Protocol):
@@ -26,15 +29,24 @@ class WindowGraph(Protocol):
         ...
 
 
-class LiteRtWindow:
-    """A TFLite window graph in LiteRT, one history per call."""
+def window_graph(runtime: str, model: bytes) -> WindowGraph:
+    """A window graph in the runtime "litert", "tflite" or "onnx". Raises `BundleError` where it can't be loaded."""
+    if runtime == "onnx":
+        return OnnxWindow(model)
+    try:
+        return TfliteWindow(runtime, model)
+    except (RuntimeError, ValueError) as error:
+        raise BundleError(f"it can't be loaded there ({' '.join(str(error).split())})") from error
+
+
+class TfliteWindow:
+    """A TFLite window graph in LiteRT or tflite-runtime, one history per call."""
 
     batch = 1
 
-    def __init__(self, model: bytes) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
-        self._interpreter = Interpreter(model_content=model, num_threads=1)
+    def __init__(self, runtime: str, model: bytes) -> None:
+        interpreter = importlib.import_module(_INTERPRETERS[runtime]).Interpreter
+        self._interpreter = interpreter(model_content=model, num_threads=1)
         self._interpreter.allocate_tensors()
         inputs = {_plain(detail["name"]): detail["index"] for detail in self._interpreter.get_input_details()}
         self._codes, self._numbers, self._length = (inputs[name] for name in ("codes", "numbers", "length"))

@@ -42,6 +42,14 @@ def bench(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="The same seed draws the same users.")] = 0,
+    tflite_python: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PYTHON",
+            help="An interpreter with tflite-runtime, such as .venv-device/bin/python, whose TFLite then takes part.",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -57,7 +65,13 @@ def bench(
     from nearsight_benchmarks.config import BenchConfig
     from nearsight_cli.progress import Drawn
 
-    config = BenchConfig(head=head, windows=tuple(window or BenchConfig().windows), quick=quick, seed=seed)
+    config = BenchConfig(
+        head=head,
+        windows=tuple(window or BenchConfig().windows),
+        quick=quick,
+        seed=seed,
+        tflite_python=tflite_python,
+    )
     folder = out or run
     with Drawn() as progress:
         results = measured(run, bundle or run / "model.nsight", config, folder, progress)

@@ -1,6 +1,10 @@
 """A small trained run with every artifact and a bundle: what an export leaves, but for the proofs."""
 
 import io
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -18,6 +22,7 @@ from nearsight_training.run import load_histories, load_run, load_weights
 from nearsight_training.train import train_log
 
 DAY = 86400
+ROOT = Path(__file__).parents[2]
 PRECISIONS = ("fp32", "fp16", "int8", "int8-full")
 
 
@@ -82,3 +87,13 @@ def bundle_path(run_path):
     path = run_path.parent / "shop.nsight"
     write_bundle(path, Bundle(manifest, members))
     return path
+
+
+@pytest.fixture(scope="session")
+def device():
+    """An interpreter with tflite-runtime and the runtime's name; where there is none, this one with LiteRT."""
+    named = os.environ.get("NEARSIGHT_DEVICE_PYTHON")
+    python = Path(named) if named else ROOT / ".venv-device" / "bin" / "python"
+    if python.exists() and not subprocess.run([python, "-c", "import tflite_runtime"], capture_output=True).returncode:
+        return python, "tflite"
+    return Path(sys.executable), "litert"

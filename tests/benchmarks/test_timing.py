@@ -3,7 +3,7 @@ import gc
 import numpy as np
 import pytest
 
-from nearsight_benchmarks.timing import Contestant, Plan, interleaved, summary, timer_cost
+from nearsight_benchmarks.timing import Calls, Plan, interleaved, summary, timer_cost
 
 
 class FakeClock:
@@ -20,14 +20,12 @@ class FakeClock:
             self.calls.append(name)
             self.now += round(nanoseconds * self.drift(self.now))
 
-        return Contestant(name, call)
+        return Calls(name, call, clock=self)
 
 
 def test_every_call_is_timed_with_what_it_took():
     clock = FakeClock()
-    times = interleaved(
-        [clock.contestant("fast", 10), clock.contestant("slow", 70)], Plan(calls=40, rounds=4), clock=clock
-    )
+    times = interleaved([clock.contestant("fast", 10), clock.contestant("slow", 70)], Plan(calls=40, rounds=4))
     assert times["fast"].tolist() == [10] * 40
     assert times["slow"].tolist() == [70] * 40
 
@@ -36,8 +34,8 @@ def test_each_round_holds_one_block_of_each_contestant_in_changing_order():
     clock = FakeClock()
     names = ("a", "b", "c")
     plan = Plan(calls=40, rounds=8, warm_up=3)
-    interleaved([clock.contestant(name, 10) for name in names], plan, clock=clock)
-    timed = clock.calls[len(names) * plan.warm_up :]
+    interleaved([clock.contestant(name, 10) for name in names], plan)
+    timed = clock.calls[len(names) * (2 + 1 + plan.warm_up) :]  # a block of one call, then one of three
     block = 1 + plan.calls // plan.rounds  # one call warms up
     blocks = [timed[start : start + block] for start in range(0, len(timed), block)]
     assert all(len(set(each)) == 1 for each in blocks)
@@ -51,14 +49,11 @@ def test_a_machine_that_slows_down_hits_all_alike():
     # Within the run everything becomes four times as slow; timed one after the other, the last would look it.
     clock = FakeClock(drift=lambda now: 1 + now / 400_000)
     contestants = [clock.contestant(name, 100) for name in "abcdef"]
-    medians = [np.median(times) for times in interleaved(contestants, Plan(calls=1000), clock=clock).values()]
+    medians = [np.median(times) for times in interleaved(contestants, Plan(calls=1000)).values()]
     # Twenty rounds in orders of their own leave a few percent.
     assert max(medians) / min(medians) < 1.1
     sequential = FakeClock(drift=lambda now: 1 + now / 400_000)
-    apart = [
-        np.median(interleaved([sequential.contestant(name, 100)], Plan(calls=1000), clock=sequential)[name])
-        for name in "abcdef"
-    ]
+    apart = [np.median(interleaved([sequential.contestant(name, 100)], Plan(calls=1000))[name]) for name in "abcdef"]
     assert max(apart) / min(apart) > 1.5
 
 
@@ -67,7 +62,7 @@ def test_a_slow_contestant_gets_fewer_calls_but_never_too_few():
     plan = Plan(calls=1000, fewest=40, seconds=1.0, rounds=20)
     contestants = [clock.contestant("fast", 1_000), clock.contestant("medium", 10_000_000)]
     contestants.append(clock.contestant("slow", 400_000_000))
-    times = interleaved(contestants, plan, clock=clock)
+    times = interleaved(contestants, plan)
     assert {name: len(each) for name, each in times.items()} == {"fast": 1000, "medium": 100, "slow": 40}
 
 
@@ -79,10 +74,25 @@ def test_prepare_comes_before_each_block_and_is_not_timed():
         prepared.append(len(clock.calls))
         clock.now += 1_000_000
 
-    contestant = Contestant("a", clock.contestant("a", 10).call, prepare)
-    times = interleaved([contestant], Plan(calls=20, rounds=4, warm_up=2), clock=clock)
+    contestant = Calls("a", clock.contestant("a", 10).call, prepare, clock)
+    times = interleaved([contestant], Plan(calls=20, rounds=4, warm_up=2))
     assert set(times["a"].tolist()) == {10}
-    assert prepared == [0, 2, 8, 14, 20]
+    assert prepared == [0, 2, 5, 11, 17, 23]
+
+
+def test_a_contestant_may_keep_its_own_clock():
+    asked = []
+
+    class Elsewhere:
+        name = "elsewhere"
+
+        def block(self, calls):
+            asked.append(calls)
+            return [7_000] * calls
+
+    times = interleaved([Elsewhere()], Plan(calls=20, rounds=4, warm_up=3))
+    assert times["elsewhere"].tolist() == [7_000] * 20
+    assert asked == [1, 3, 5, 5, 5, 5]
 
 
 def test_the_garbage_collector_is_back_after_an_error():
@@ -96,7 +106,7 @@ def test_the_garbage_collector_is_back_after_an_error():
         next(calls, fail) and fail()
 
     with pytest.raises(ValueError, match="planted"):
-        interleaved([Contestant("a", call)], Plan(calls=4, rounds=1, warm_up=2), clock=FakeClock())
+        interleaved([Calls("a", call, clock=FakeClock())], Plan(calls=4, rounds=1, warm_up=2))
     assert gc.isenabled()
 
 
