@@ -66,6 +66,11 @@ def test_the_run_says_what_it_did(small_run, small_config):
     assert {name: array.shape for name, array in load_weights(folder).items()} == run.trunk.weight_shapes
 
 
+def test_who_may_read_the_run_may_read_its_logs(small_run):
+    _, folder = small_run
+    assert (folder / "logs").stat().st_mode == folder.stat().st_mode
+
+
 def test_no_users_name_is_in_the_folder(small_run):
     _, folder = small_run
     assert "customer 0" not in folder.joinpath("run.json").read_text()

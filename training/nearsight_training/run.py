@@ -117,6 +117,7 @@ def save_run(path: str | Path, run: Run, weights: Weights, histories: Histories,
         write_histories(folder / _HISTORIES, histories)
         if logs is not None:
             shutil.copytree(logs, folder / LOGS)
+            (folder / LOGS).chmod(folder.stat().st_mode)  # a temporary folder is its owner's alone
         if target.exists():
             target.rename(Path(temporary, "old"))
         folder.rename(target)
