@@ -38,6 +38,21 @@ def test_an_error_becomes_a_sentence_and_a_code(
     assert (done.code, done.out, done.err) == (code, "", f"nearsight: {error}\n")
 
 
+def test_a_place_that_cannot_be_written_is_named(shop: Path) -> None:
+    done = nearsight("demo", "--out", "events.csv/runs/demo", folder=shop)
+    assert (done.code, done.err.count("\n")) == (2, 1), done.err
+    assert "events.csv/" in done.err
+
+
+def test_a_device_without_the_command_lines_packages_is_told_which_extra(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['typer'] = None\nfrom nearsight_cli.__main__ import main\nmain()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "nearsight: the command line needs typer, which isn't installed: pip install 'nearsight[all]'\n"
+    )
+
+
 @pytest.mark.parametrize("arguments", [["trian"], ["train"], ["train", "a.csv", "--epochs", "many"], ["demo", "--x"]])
 def test_a_wrong_use_is_2(arguments: list[str], tmp_path: Path) -> None:
     done = nearsight(*arguments, folder=tmp_path)
