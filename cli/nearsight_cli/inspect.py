@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 
 def inspect(
-    bundle: Annotated[Path, typer.Argument(help="A .nsight file.", show_default=False)],
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A .nsight file.", show_default=False)],
     json: Json = False,
 ) -> None:
     """Say what a bundle asks, reads, holds and proves."""

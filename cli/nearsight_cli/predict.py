@@ -64,7 +64,11 @@ def predict(
         ),
     ] = None,
     runtime: Annotated[
-        Runtime, typer.Option(help="What runs the model; auto takes the fastest there is.")
+        Runtime,
+        typer.Option(
+            metavar="NAME",
+            help="What runs the model: litert, onnx, tflite, numpy, or auto for the first that is there.",
+        ),
     ] = Runtime.auto,
     out: Annotated[
         Path | None,
