@@ -105,7 +105,7 @@ def show(result: "Exported", run: Path, json: bool) -> None:
     if certificate.pruning:
         numbers = sum(tensor.numbers for tensor in certificate.pruning.tensors.values())
         zeros = sum(tensor.numbers * tensor.sparsity for tensor in certificate.pruning.tensors.values())
-        print_text(f"\nPruned: {zeros / numbers:.1%} of {numbers:,} large weights are zero.")
+        print_text(f"\nPruned: {_percent(zeros / numbers, 1)} of {numbers:,} large weights are zero.")
     print_text(f"\n{result.bundle} is ready: {result.bytes / 1000:.0f} kB, {result.variant}.")
     print_text(f"Next: nearsight inspect {result.bundle}, nearsight bench {run}")
 
@@ -119,7 +119,7 @@ def _row(artifact: "Artifact") -> list[str]:
         f"{artifact.bytes / 1000:,.0f}",
         f"{artifact.gzipped / 1000:,.0f}",
         f"{certified.largest_error:.1e}",
-        f"{max(flipped):.2%}" if flipped else "",
+        _percent(max(flipped), 2) if flipped else "",
         _signed(max(changes, key=lambda change: abs(change))) if changes else "",
     ]
 
@@ -127,3 +127,7 @@ def _row(artifact: "Artifact") -> list[str]:
 def _signed(change: float) -> str:
     """With a sign, but none before a zero that is only too small to show."""
     return f"{round(change, 4) + 0.0:+.4f}"
+
+
+def _percent(share: float, digits: int) -> str:
+    return f"{100 * share:.{digits}f} %"
