@@ -1,6 +1,5 @@
 """The steps of an export, in order; what they make becomes visible when all of it is proven."""
 
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -108,7 +107,7 @@ class Production:
             (fresh / "weights.npz").write_bytes(npz(source.weights))
             (fresh / INDEX).write_bytes(msgspec.json.format(msgspec.json.encode(index), indent=1))
             if target.exists():
-                shutil.move(target, Path(temporary, "old"))
+                target.rename(Path(temporary, "old"))
             fresh.rename(target)
 
     def _split(self, name: str) -> Histories:
