@@ -74,7 +74,11 @@ def log_loss(labels: Labels, probabilities: Probabilities, weights: Array | None
 
 
 def expected_calibration_error(labels: Labels, probabilities: Probabilities, weights: Array | None = None) -> float:
-    """How far probability and frequency lie apart on average, over 15 bins of equal mass (Nguyen & O'Connor 2015)."""
+    """How far probability and frequency lie apart on average, over 15 bins of equal mass (Nguyen & O'Connor 2015).
+
+    Chance alone lifts it above 0: with n independent items of a perfectly calibrated model, to about
+    `0.8 * sqrt(15 * p * (1 - p) / n)`.
+    """
     weight = np.ones(len(labels)) if weights is None else weights
     order = np.argsort(probabilities, kind="stable")
     bins = np.empty(len(labels), np.int64)
@@ -113,10 +117,15 @@ def best_threshold(labels: Labels, probabilities: Probabilities) -> float:
     return float(p[best] + p[best + 1]) / 2 if best + 1 < len(p) else float(p[best]) / 2
 
 
-def bootstrap(measure: Measure, clusters: NDArray[np.integer], draws: int = _DRAWS, seed: int = 0) -> Interval:
+def bootstrap(
+    measure: Measure, clusters: NDArray[np.integer], draws: int = _DRAWS, seed: int = 0, distance: bool = False
+) -> Interval:
     """A figure and its 95 % percentile interval: whole clusters are drawn with replacement.
 
-    `measure` takes weights `(n,)` and returns the figure; `clusters` `(n,)` says whose each item is.
+    `measure` takes weights `(n,)` and returns the figure; `clusters` `(n,)` says whose each item is. A `distance` is
+    never negative and every draw adds chance to it: nearly all of the draws lie above the figure, as the figure does
+    above the truth. Its interval is the basic one (Davison & Hinkley 1997, section 5.2), which mirrors the draws at
+    the figure, cut off at 0 and widened to hold the figure.
     """
     owners = np.unique(clusters, return_inverse=True)[1]
     count = int(owners.max()) + 1 if len(owners) else 0
@@ -127,7 +136,10 @@ def bootstrap(measure: Measure, clusters: NDArray[np.integer], draws: int = _DRA
         figures[draw] = measure(times[owners])
     known = figures[~np.isnan(figures)]
     low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
-    return Interval(float(measure(np.ones(len(owners)))), float(low), float(high))
+    value = measure(np.ones(len(owners)))
+    if distance:
+        low, high = min(max(2 * value - high, 0.0), value), max(2 * value - low, value)
+    return Interval(float(value), float(low), float(high))
 
 
 def paired_difference(
@@ -156,7 +168,10 @@ def binary_metrics(
     }
     for name in ("accuracy", "precision", "recall", "f1"):
         measures[name] = lambda w, name=name: decisions(y, p, threshold, w)[name]  # type: ignore[misc]
-    return {name: bootstrap(measure, owners, draws, seed) for name, measure in measures.items()}
+    return {
+        name: bootstrap(measure, owners, draws, seed, distance=measure is measures["expected_calibration_error"])
+        for name, measure in measures.items()
+    }
 
 
 def next_event_metrics(
