@@ -4,6 +4,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from nearsight_benchmarks import page
 from nearsight_benchmarks.caveats import caveats
 from nearsight_benchmarks.conclusion import concluded, protocol
 from nearsight_benchmarks.config import BenchConfig
-from nearsight_benchmarks.contestants import Answers, Candidate
+from nearsight_benchmarks.contestants import Answers, Candidate, Exam
 from nearsight_benchmarks.lineup import lined_up
 from nearsight_benchmarks.material import Material, gathered
 from nearsight_benchmarks.observing import throughputs
@@ -25,7 +26,7 @@ from nearsight_benchmarks.starts import footprints
 from nearsight_benchmarks.timing import interleaved, summary, timer_cost
 from nearsight_training.progress import SILENT, Progress
 
-__all__ = ["PAGE", "RESULTS", "bench"]
+__all__ = ["PAGE", "RESULTS", "answered", "bench"]
 
 RESULTS, PAGE = "results.json", "report.html"
 _ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
@@ -41,7 +42,7 @@ def bench(run_path: Path, bundle_path: Path, config: BenchConfig, out: Path, pro
     device = checked(config.tflite_python) if config.tflite_python else {}
     material = gathered(run_path, bundle_path, config)
     with _one_thread(), lined_up(material, bundle_path, config, progress) as lineup:
-        answers = _answers(lineup.candidates, material, progress)
+        answers = answered(lineup.candidates, material.exam, progress)
         timer = timer_cost()
         entries = _timed(lineup.candidates, config, progress)
         rates = throughputs(material, config.replays, progress)
@@ -96,13 +97,17 @@ def _one_thread() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _answers(candidates: Sequence[Candidate], material: Material, progress: Progress) -> dict[str, Answers]:
+def answered(candidates: Sequence[Candidate], exam: Exam, progress: Progress = SILENT) -> dict[str, Answers]:
+    """Every candidate's answers, two at a time: nothing is timed here, and each binary is asked once."""
     progress.start("asking the test questions", len(candidates))
     answers: dict[str, Answers] = {}
-    for candidate in candidates:
-        answers[candidate.entry.name] = candidate.answer(material.exam)
-        progress.advance(candidate.entry.name)
-    progress.finish(f"{sum(map(len, material.exam.kinds)):,} questions each")
+    with ThreadPoolExecutor(2) as cores:
+        distinct = {id(each.answer): each.answer for each in candidates}
+        asked = {key: cores.submit(answer, exam) for key, answer in distinct.items()}
+        for candidate in candidates:
+            answers[candidate.entry.name] = asked[id(candidate.answer)].result()
+            progress.advance(candidate.entry.name)
+    progress.finish(f"{sum(map(len, exam.kinds)):,} questions each")
     return answers
 
 

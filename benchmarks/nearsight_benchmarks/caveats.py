@@ -33,7 +33,7 @@ _DEVICE = """
 TFLite is tflite-runtime {tflite} in a process of its own, with NumPy {numpy}, and one thread: it times its own blocks,
 in the same rounds and by the same rules.
 """
-_QUICK = "A quick run: {users:,} test users at most, one kind of question and {resamples} resamples."
+_QUICK = "A quick run: one kind of question and {resamples} resamples."
 
 
 def caveats(
@@ -55,5 +55,5 @@ def caveats(
         said = _DEVICE.format(tflite=device["tflite-runtime"], numpy=device["numpy"])
         found.insert(2, " ".join(said.split()))
     found += [] if keras_is_one_thread else [_THREADS]
-    found += [_QUICK.format(users=config.users, resamples=config.resamples)] if config.quick else []
+    found += [_QUICK.format(resamples=config.resamples)] if config.quick else []
     return tuple(found)

@@ -56,6 +56,7 @@ class Exam(msgspec.Struct, frozen=True):
 class Candidate(msgspec.Struct, frozen=True):
     """One entry before it is measured. `answer` runs the very binary that `contestant` times over the exam.
 
+    Entries that share a binary may share `answer`, which is then asked once; others may be asked at the same time.
     `program` is what it does in a fresh process, None where another entry stands for it.
     """
 
@@ -127,7 +128,7 @@ def keras(trunk: Trunk, weights: Weights, sizes: Sequence[int], tape: Tape) -> I
         graph = KerasWindow(trunk, weights, size)
         saved = graph.saved()
         program = Program("keras", _shape(trunk, size), saved, ".keras", is_slow=True)
-        answer = _answering(graph, graph.predict, size)
+        answer = _answering(graph, graph.run, size)  # predict runs the same graph
         for call, run in (("model(x)", graph.run), ("predict", graph.predict)):
             entry = Entry(
                 name=f"Keras {call}, window {size}",
@@ -179,13 +180,10 @@ def _shape(trunk: Trunk, size: int) -> tuple[str, ...]:
 
 
 def _answering(graph: WindowGraph, run: Callable[..., Any], size: int) -> Callable[[Exam], Answers]:
-    """A window graph's answers to an exam, worked out once however many entries share it."""
-    known: dict[int, Answers] = {}
+    """A window graph's answers to an exam."""
 
     def answer(exam: Exam) -> Answers:
-        if id(exam) not in known:
-            known[id(exam)] = {kind.kind: _through(graph, exam, kind, run, size) for kind in exam.kinds}
-        return known[id(exam)]
+        return {kind.kind: _through(graph, exam, kind, run, size) for kind in exam.kinds}
 
     return answer
 

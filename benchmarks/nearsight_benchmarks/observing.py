@@ -17,6 +17,7 @@ from nearsight_benchmarks.contestants import Candidate, Found
 from nearsight_benchmarks.material import Material
 from nearsight_benchmarks.results import Entry, Throughput
 from nearsight_benchmarks.starts import Program
+from nearsight_benchmarks.tape import Tape
 from nearsight_training.progress import SILENT, Progress
 
 __all__ = ["EARLY", "LATE", "insights", "observers", "throughputs"]
@@ -49,12 +50,13 @@ def observers(material: Material, bundle_path: Path, runtimes: Collection[str] =
         if not isinstance(insight, Insight):
             yield insight
             continue
+        step = _step(material, insight.runtime)
         for count in (EARLY, LATE):
             if count not in snapshots:
                 snapshots[count] = material.tape.snapshot(insight, count)
             is_standing = count == EARLY and RUNTIMES[insight.runtime][1] in material.bundle.members
             program = _program(material, bundle_path, insight.runtime) if is_standing else None
-            yield _observer(material, insight, snapshots[count], count, program)
+            yield _observer(step, material.tape, insight, snapshots[count], count, program)
 
 
 def throughputs(material: Material, repeats: int, progress: Progress = SILENT) -> tuple[Throughput, ...]:
@@ -77,16 +79,21 @@ def _program(material: Material, bundle_path: Path, runtime: str) -> Program:
     return Program("observe", (str(bundle_path), runtime, *arguments))
 
 
-def _observer(material: Material, insight: Insight, snapshot: bytes, count: int, program: Program | None) -> Candidate:
-    runtime = contestants.RUNTIMES[insight.runtime]
-    member = RUNTIMES[insight.runtime][1]
+def _step(material: Material, runtime: str) -> Candidate:
+    """The step graph that the bundle has for a runtime."""
+    member = RUNTIMES[runtime][1]
     seals = material.bundle.manifest.members
     content = material.bundle.members[member] if member in seals else material.archive
     precision = (seals[member].precision if member in seals else None) or "fp32"
-    step = contestants.step(precision, insight.runtime, member, content, material.run.trunk, material.tape)
-    name = f"observe · {runtime}, event {count:,}"
+    return contestants.step(precision, runtime, member, content, material.run.trunk, material.tape)
+
+
+def _observer(
+    step: Candidate, tape: Tape, insight: Insight, snapshot: bytes, count: int, program: Program | None
+) -> Candidate:
+    name = f"observe · {step.entry.runtime}, event {count:,}"
     entry: Entry = msgspec.structs.replace(step.entry, name=name, family="observe")
-    return Candidate(entry, material.tape.observe(name, insight, snapshot, count), step.answer, program)
+    return Candidate(entry, tape.observe(name, insight, snapshot, count), step.answer, program)
 
 
 def _batch(material: Material) -> list[list[Event]]:

@@ -27,7 +27,7 @@ def bench(
         typer.Argument(metavar="BUNDLE", help="The exported file. Without it: model.nsight in the run's folder."),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Fewer calls, users and processes: about a minute instead of several.")
+        bool, typer.Option("--quick", help="Fewer calls, resamples and processes: about a minute instead of several.")
     ] = False,
     head: Annotated[
         str | None, typer.Option(metavar="NAME", help="The answer to score. Without it: the first.", show_default=False)

@@ -6,14 +6,15 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 import nearsight
 from nearsight.errors import InputError
-from nearsight_benchmarks.bench import PAGE, RESULTS, bench
+from nearsight_benchmarks.bench import PAGE, RESULTS, answered, bench
 from nearsight_benchmarks.config import BenchConfig
+from nearsight_benchmarks.contestants import Candidate, Exam
 from nearsight_benchmarks.material import gathered
 from nearsight_benchmarks.questions import questions
-from nearsight_benchmarks.results import read_results
-from nearsight_benchmarks.timing import Plan
+from nearsight_benchmarks.results import Entry, read_results
+from nearsight_benchmarks.timing import Calls, Plan
 from nearsight_training.histories import SPLITS
-from nearsight_training.run import load_histories
+from nearsight_training.run import load_histories, load_run
 
 WINDOWS = (4, 16)
 
@@ -91,6 +92,37 @@ def test_scores_are_those_of_a_replay_through_the_sdk(results, run_path, bundle_
     assert found["ask"]["auc"].value == pytest.approx(roc_auc_score(asked.answers, at_asks), abs=1e-6)
     expected = average_precision_score(after.answers, at_events[after.events])
     assert found["event"]["average_precision"].value == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_auc_is_the_one_that_training_printed(results, run_path):
+    trained = load_run(run_path).metrics["purchase"]["auc"].value
+    assert results.entry("step fp32 · NumPy").quality["ask"]["auc"].value == pytest.approx(trained, abs=1e-5)
+
+
+def test_a_quick_benchmark_asks_as_many_questions(run_path, bundle_path):
+    quick, full = (gathered(run_path, bundle_path, BenchConfig(quick=quick)).exam for quick in (True, False))
+    assert len(quick.kinds[0]) == len(full.kinds[0]) > 0
+    assert np.array_equal(quick.kinds[0].users, full.kinds[0].users)
+
+
+def test_a_binary_is_asked_once_and_every_entry_has_its_answers():
+    asked = []
+
+    def shared(exam):
+        asked.append(exam.column)
+        return {"ask": np.array([0.5])}
+
+    def own(exam):
+        return {"ask": np.array([0.25])}
+
+    candidates = [
+        Candidate(Entry(name=name, family="step", runtime="x"), Calls(name, list), answer)
+        for name, answer in (("a", shared), ("b", own), ("c", shared))
+    ]
+    exam = Exam(histories=None, kinds=(), spec=None, trunk=None, column=3)
+    answers = answered(candidates, exam)
+    assert {name: given["ask"].tolist() for name, given in answers.items()} == {"a": [0.5], "b": [0.25], "c": [0.5]}
+    assert asked == [3]
 
 
 def test_a_window_that_holds_every_history_is_as_accurate_as_the_step(results, run_path):
