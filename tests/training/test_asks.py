@@ -80,3 +80,10 @@ def test_one_answer_only_at_the_cutoff_is_refused():
     config = msgspec.structs.replace(CONFIG, split="user", cutoff=15 * DAY)
     with pytest.raises(InputError, match=r"both answers in the validation part, received .* all of them no"):
         prepare(log, config)
+
+
+def test_users_with_one_event_each_have_no_next_event():
+    """There is nothing to learn from, and a head without a single example would come out as not-a-number."""
+    log = make_log(*[[(day * DAY, ("buy", "look")[day % 2])] for day in range(40)] * 5)
+    with pytest.raises(InputError, match=r"nothing to learn: .* users who have more than one"):
+        prepare(log, msgspec.structs.replace(CONFIG, targets=()))

@@ -82,13 +82,16 @@ def learn(
 def measured(
     heads: tuple[Head, ...], histories: Histories, given: Answers, cutoff: float | None
 ) -> dict[str, dict[str, Interval]]:
-    """Every head's figures with intervals, by head and metric."""
+    """Every head's figures with intervals, by head and metric; none for a next event that is known nowhere.
+
+    (A cut-off with a split by time shows the test nothing before the cut, and no event after it.)
+    """
     metrics = {}
     for head in heads:
         if isinstance(head, BinaryHead):
             labels, logits, owners = _judged(head, histories, given, cutoff)
             metrics[head.name] = binary_metrics(labels, probabilities(logits, head), owners, head.threshold)
-        else:
+        elif (histories.next_codes > 0).any():
             known = histories.next_codes >= 0
             chances = probabilities(given.events[known], head)
             metrics[head.name] = next_event_metrics(histories.next_codes[known], chances, histories.owners[known])

@@ -65,7 +65,7 @@ def prepare_split(log: EventLog, config: LogConfig, split: Plan) -> Prepared:
     )
     lengths = np.add.reduceat(visible, log.starts, dtype=np.int64)
     histories = every.shortened(lengths)
-    heads = _heads(spec, config)
+    heads = _heads(spec, config, histories)
     for index, target in enumerate(config.targets):
         _check_classes(histories, index, target.name, split)
     return Prepared(histories, spec, heads, (*log.notes, *notes))
@@ -108,15 +108,19 @@ def _next_codes(log: EventLog, codes: NDArray[np.int32], visible: NDArray[np.boo
     return np.where(known, codes[following, 0], UNKNOWN).astype(np.int32)
 
 
-def _heads(spec: Spec, config: LogConfig) -> tuple[Head, ...]:
+def _heads(spec: Spec, config: LogConfig, histories: Histories) -> tuple[Head, ...]:
     heads: list[Head] = [
         BinaryHead(name=each.name, start=start, events=each.events, within_seconds=each.within_seconds)
         for start, each in enumerate(config.targets)
     ]
-    if config.next_event and len(spec.event.vocabulary) > 1:
+    followed = all((histories.select(split).next_codes > 0).any() for split in (TRAIN, VALIDATION))
+    if config.next_event and len(spec.event.vocabulary) > 1 and followed:
         heads.append(NextEventHead(start=len(heads), vocabulary=spec.event.vocabulary))
     if not heads:
-        raise InputError("there is nothing to learn: pass --target and --within, or a log with two kinds of events")
+        raise InputError(
+            "there is nothing to learn: pass --target and --within, or a log with two kinds of events and users who "
+            "have more than one"
+        )
     return tuple(heads)
 
 
