@@ -16,6 +16,7 @@ from nearsight_benchmarks.caveats import caveats
 from nearsight_benchmarks.conclusion import concluded, protocol
 from nearsight_benchmarks.config import BenchConfig
 from nearsight_benchmarks.contestants import Answers, Candidate, Exam
+from nearsight_benchmarks.host import load_average
 from nearsight_benchmarks.lineup import lined_up
 from nearsight_benchmarks.material import Material, gathered
 from nearsight_benchmarks.observing import throughputs
@@ -38,6 +39,7 @@ def bench(run_path: Path, bundle_path: Path, config: BenchConfig, out: Path, pro
     Raises `InputError` or `BundleError` where the run, its artifacts or the bundle can't be used; nothing is then
     written.
     """
+    load = load_average()
     is_one_thread = "tensorflow" not in sys.modules
     device = checked(config.tflite_python) if config.tflite_python else {}
     material = gathered(run_path, bundle_path, config)
@@ -55,7 +57,7 @@ def bench(run_path: Path, bundle_path: Path, config: BenchConfig, out: Path, pro
         [msgspec.structs.replace(entry, footprint=footing.get(entry.name)) for entry in entries],
         answers,
         rates,
-        protocol(material, config, timer, bare),
+        protocol(material, config, timer, bare, load),
         skipped=lineup.skipped,
         caveats=caveats(config, timer, is_one_thread, device),
         device=device,

@@ -60,8 +60,10 @@ def concluded(
     )
 
 
-def protocol(material: Material, config: BenchConfig, timer_nanoseconds: float, bare: Start) -> Protocol:
-    """How it was measured."""
+def protocol(
+    material: Material, config: BenchConfig, timer_nanoseconds: float, bare: Start, load: float | None
+) -> Protocol:
+    """How it was measured; `load` is the host's load average before it."""
     return Protocol(
         calls=config.plan.calls,
         seconds=config.plan.seconds,
@@ -74,6 +76,7 @@ def protocol(material: Material, config: BenchConfig, timer_nanoseconds: float, 
         yes_share={kind.kind: float(kind.answers.mean()) for kind in material.exam.kinds},
         numpy_seconds=bare.seconds,
         numpy_megabytes=bare.megabytes,
+        load_average=load,
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-__all__ = ["Host", "describe"]
+__all__ = ["Host", "describe", "load_average"]
 
 _LIBRARIES = (
     "nearsight",
@@ -48,6 +48,11 @@ def describe(device: Mapping[str, str] | None = None) -> Host:
         python=f"{platform.python_implementation()} {platform.python_version()}",
         versions=found | away,
     )
+
+
+def load_average() -> float | None:
+    """How many processes wanted a core over the last minute, None on systems that don't count them."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
 def _processor() -> str:

@@ -2,11 +2,12 @@
 
 import msgspec
 
+from nearsight_benchmarks.groups import grouped
 from nearsight_benchmarks.observing import LATE
 from nearsight_benchmarks.pareto import front
 from nearsight_benchmarks.plots import Point, Shape, scatter
 from nearsight_benchmarks.results import Entry, Results
-from nearsight_benchmarks.verdict import duration, times
+from nearsight_benchmarks.verdict import duration, kilobytes, times
 from nearsight_training.metrics import Interval
 
 __all__ = ["KINDS", "METRICS", "render"]
@@ -23,11 +24,10 @@ def render(results: Results) -> str:
 
     loader = jinja2.PackageLoader("nearsight_benchmarks", "")
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters |= {"duration": duration, "times": times, "interval": _interval}
-    timed = sorted((e for e in results.entries if e.latency), key=lambda e: e.latency.p50_us if e.latency else 0)
+    environment.filters |= {"duration": duration, "kilobytes": kilobytes, "times": times, "interval": _interval}
     page: str = environment.get_template("report.html.jinja").render(
         results=results,
-        timed=timed,
+        groups=grouped(results.entries),
         kinds=KINDS,
         metrics=METRICS,
         observed=results.ratios[0].fast if results.ratios else "",

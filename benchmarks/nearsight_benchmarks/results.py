@@ -79,7 +79,7 @@ class Throughput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How it was measured."""
+    """How it was measured. `load_average` is the host's over the minute before, None where it has none."""
 
     calls: int
     seconds: float
@@ -92,6 +92,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     yes_share: dict[str, float]
     numpy_seconds: float
     numpy_megabytes: float
+    load_average: float | None = None
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

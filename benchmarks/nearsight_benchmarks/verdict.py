@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from nearsight_benchmarks.results import Entry, Ratio, named
 from nearsight_training.metrics import Interval
 
-__all__ = ["best_window", "pick", "ratios", "sentences"]
+__all__ = ["best_window", "duration", "kilobytes", "pick", "ratios", "sentences", "times"]
 
 TOLERANCE = 0.002  # of AUC: what export allows an artifact to lose against fp32
 SLOWER = 1.5  # a smaller artifact is preferred until it costs more than this times the fastest one's time
@@ -105,11 +105,11 @@ def _peer(entry: Entry, kind: str, against: Mapping[str, Interval]) -> str:
     auc, change = entry.quality[kind]["auc"].value, against[entry.name]
     span = f"difference {change.value:+.4f}, {change.low:+.4f} to {change.high:+.4f}".replace("-", "−")
     if change.low > 0:
-        text = f"It ranks better than {entry.name} (AUC {auc:.3f}; {span})"
+        text = f"The network ranks better than {entry.name} (AUC {auc:.3f}; {span})"
     elif change.high < 0:
-        text = f"{entry.name} ranks better (AUC {auc:.3f}; {span})"
+        text = f"{entry.name} ranks better than the network (AUC {auc:.3f}; {span})"
     else:
-        text = f"It can't be told apart from {entry.name} in ranking (AUC {auc:.3f}; {span})"
+        text = f"The network can't be told apart from {entry.name} in ranking (AUC {auc:.3f}; {span})"
     if entry.latency:
         text += f". {entry.name} needs the whole history and {duration(entry.latency.p50_us)} per call"
     return text + "."
@@ -120,6 +120,11 @@ def duration(microseconds: float) -> str:
     if microseconds < 1000:
         return f"{microseconds:.1f} µs" if microseconds < 100 else f"{microseconds:.0f} µs"
     return f"{microseconds / 1000:.1f} ms" if microseconds < 100_000 else f"{microseconds / 1000:.0f} ms"
+
+
+def kilobytes(count: int) -> str:
+    """Bytes in thousands, to a tenth."""
+    return f"{count / 1000:,.1f}"
 
 
 def times(ratio: float) -> str:

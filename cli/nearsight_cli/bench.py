@@ -85,20 +85,33 @@ def show(results: "Results", folder: Path, json: bool) -> None:
     if json:
         print_json(results)
         return
-    columns = ["", "p50 µs", "p99 µs", "kB", "AUC"]
-    print_table(f"{results.question} ({results.run})", columns, [_row(entry, results) for entry in results.entries])
-    print_text()
+    columns = ["contestant", "p50", "p99", "kB", "AUC"]
+    print_table(f"{results.question} ({results.run})", columns, _rows(results))
+    print_text("\n* what to ship. The fastest first within each group.\n")
     for sentence in results.verdict:
         print_prose(sentence)
     print_text(f"\nThe report is {folder / PAGE}")
 
 
+def _rows(results: "Results") -> list[list[str]]:
+    """Each group's title, then its entries."""
+    from nearsight_benchmarks.groups import grouped
+
+    rows: list[list[str]] = []
+    for title, entries in grouped(results.entries):
+        rows += [[""] * 5] if rows else []
+        rows += [[title, *[""] * 4], *(_row(entry, results) for entry in entries)]
+    return rows
+
+
 def _row(entry: "Entry", results: "Results") -> list[str]:
+    from nearsight_benchmarks.verdict import duration, kilobytes
+
     latency, auc = entry.latency, results.auc(entry)
     return [
-        f"* {entry.name}" if entry.name == results.pick else f"  {entry.name}",
-        f"{latency.p50_us:,.1f}" if latency else "",
-        f"{latency.p99_us:,.1f}" if latency else "",
-        f"{entry.weight.raw / 1000:,.0f}" if entry.weight else "",
+        f"{'*' if entry.name == results.pick else ' '} {entry.name}",
+        duration(latency.p50_us) if latency else "",
+        duration(latency.p99_us) if latency else "",
+        kilobytes(entry.weight.raw) if entry.weight else "",
         f"{auc.value:.3f}" if auc else "",
     ]

@@ -29,12 +29,9 @@ def out(run_path, bundle_path, device, tmp_path_factory):
         patch.setattr(BenchConfig, "resamples", property(lambda _: 30))
         patch.setattr("nearsight_benchmarks.observing.LATE", 300)
         patch.setattr("nearsight_benchmarks.conclusion.LATE", 300)
-        bench(
-            run_path,
-            bundle_path,
-            BenchConfig(windows=WINDOWS, tflite_python=python if runtime == "tflite" else None),
-            folder,
-        )
+        patch.setattr("nearsight_benchmarks.bench.load_average", lambda: 1.25)
+        config = BenchConfig(windows=WINDOWS, tflite_python=python if runtime == "tflite" else None)
+        bench(run_path, bundle_path, config, folder)
     return folder
 
 
@@ -134,6 +131,12 @@ def test_a_window_that_holds_every_history_is_as_accurate_as_the_step(results, r
     for name in ("window 16 fp32 · ONNX Runtime", "Keras predict, window 16", "Keras model(x), window 16"):
         assert results.entry(name).quality["event"]["auc"].value == pytest.approx(window, abs=1e-5)
     assert results.entry("window 4 fp32 · LiteRT").quality["event"]["auc"].value != pytest.approx(window, abs=1e-5)
+
+
+def test_the_host_and_its_load_are_told(results, device):
+    assert results.protocol.load_average == 1.25
+    assert ("tflite-runtime" in results.host.versions) == (device[1] == "tflite")
+    assert any("tflite-runtime" in caveat for caveat in results.caveats) == (device[1] == "tflite")
 
 
 def test_the_verdict_names_a_step_of_the_run(results):

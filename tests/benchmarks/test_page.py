@@ -1,9 +1,11 @@
 import re
 from html.parser import HTMLParser
 
+import msgspec
 import pytest
 
 from benchmarks import invented
+from nearsight_benchmarks.groups import grouped
 from nearsight_benchmarks.page import render
 
 VOID = {"meta", "br", "img", "link", "input", "use", "path"}
@@ -87,6 +89,21 @@ def test_the_pick_is_labelled_in_both_plots(html):
     texts = re.findall(r"<text[^>]*>([^<]*)</text>", html)
     assert texts.count("int8 · LiteRT") == 4
     assert {"LightGBM", "BG/NBD"} <= set(texts)
+
+
+def test_entries_stand_in_their_groups_the_fastest_first(html):
+    table = html.partition("<h2>Latency and size</h2>")[2].partition("</table>")[0]
+    expected = []
+    for title, entries in grouped(invented.ENTRIES):
+        expected += [title, *(entry.name for entry in entries)]
+    shown = re.findall(r'<th scope="row(?:group" colspan="7)?">([^<]*?)(?: ◆)?</th>', table)
+    assert shown == expected
+
+
+def test_a_load_average_is_told_where_there_is_one(html):
+    assert "load average" not in html
+    loaded = msgspec.structs.replace(invented.PROTOCOL, load_average=1.25)
+    assert "load average 1.2 when it began" in render(invented.results(protocol=loaded))
 
 
 def test_every_entry_and_caveat_is_on_the_page(html):

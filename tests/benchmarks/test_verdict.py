@@ -66,9 +66,9 @@ def test_ratios_are_against_the_fastest_window_of_each_length():
 @pytest.mark.parametrize(
     ("interval", "words"),
     [
-        (Interval(0.005, 0.001, 0.009), "It ranks better than LightGBM"),
-        (Interval(-0.005, -0.009, -0.001), "LightGBM ranks better"),
-        (Interval(0.001, -0.003, 0.005), "It can't be told apart from LightGBM"),
+        (Interval(0.005, 0.001, 0.009), "The network ranks better than LightGBM"),
+        (Interval(-0.005, -0.009, -0.001), "LightGBM ranks better than the network"),
+        (Interval(0.001, -0.003, 0.005), "The network can't be told apart from LightGBM"),
     ],
 )
 def test_a_peer_is_compared_as_far_as_the_interval_allows(interval, words):
@@ -86,6 +86,10 @@ def test_a_run_without_peers_or_keras_still_has_a_verdict():
 )
 def test_durations_are_said_in_their_unit(microseconds, text):
     assert verdict.duration(microseconds) == text
+
+
+def test_bytes_are_said_in_thousands():
+    assert [verdict.kilobytes(each) for each in (90, 76_712, 1_234_567)] == ["0.1", "76.7", "1,234.6"]
 
 
 def test_ratios_have_the_digits_that_they_deserve():
