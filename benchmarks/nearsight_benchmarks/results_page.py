@@ -1,0 +1,178 @@
+"""`benchmarks/RESULTS.md` from the figures: `python -m nearsight_benchmarks.results_page RESULTS.json CDNOW.json`.
+
+`RESULTS.json` is what `nearsight bench` wrote, `CDNOW.json` what `python -m nearsight_benchmarks.cdnow --out` wrote.
+Every sentence is computed from them, so that the page says nothing that wasn't measured.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from nearsight.bundle import write_atomically
+from nearsight.errors import InputError, NearsightError
+from nearsight_benchmarks.cdnow import NETWORK, CrossFit
+from nearsight_benchmarks.groups import grouped
+from nearsight_benchmarks.results import Entry, Results, read_results
+from nearsight_benchmarks.verdict import duration, kilobytes, times
+from nearsight_training.metrics import Interval
+
+__all__ = ["read_crossfit", "render"]
+
+_INTRODUCTION = """\
+# Results
+
+Figures of one host, with the commands that give them. Ratios carry over to other machines better than times do.
+`nearsight demo` makes the run that they are about, and `python -m nearsight_benchmarks.results_page results.json
+cdnow.json` makes this page of them."""
+
+
+def read_crossfit(path: Path) -> CrossFit:
+    """Read what the cross-fitting wrote. Raises `InputError` where it is missing or something else."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=CrossFit)
+    except OSError as error:
+        raise InputError(
+            f"{path} can't be read ({error.strerror}): pass what nearsight_benchmarks.cdnow wrote"
+        ) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} isn't a cross-fitting's result ({error}): run nearsight_benchmarks.cdnow") from error
+
+
+def render(results: Results, crossfit: CrossFit) -> str:
+    """The whole page as Markdown."""
+    parts = [
+        _INTRODUCTION,
+        _host(results),
+        *_cross_fitted(crossfit),
+        *_latency(results),
+        *_ratios(results),
+        *_starts(results),
+        *_caveats(results),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _host(results: Results) -> str:
+    host = results.host
+    libraries = ", ".join(f"{name} {version}" for name, version in host.versions.items() if name != "nearsight")
+    said = f"Host: {host.processor}, {host.cores} cores, {host.memory_gigabytes:.0f} GB, {host.system}, {host.python}; "
+    load = results.protocol.load_average
+    busy = "" if load is None else f" The load average was {load:.1f} when the benchmark began."
+    return f"{said}{libraries}.{busy}"
+
+
+def _cross_fitted(found: CrossFit) -> Iterator[str]:
+    yield "## Will a customer buy again? CDNOW, cross-fitted"
+    yield _code(found.command)
+    yield (
+        f"Each of {found.customers:,} customers is asked on 1997-09-30 whether another purchase follows by 1998-06-30 "
+        f"({100 * found.yes_share:.1f} % yes), and is scored by models that were fitted on the other customers "
+        f"({found.folds} folds, {found.resamples:,} resamples of customers)."
+    )
+    rows = [
+        [name, _interval(auc, 4), _difference(found.network_less[name]) if name in found.network_less else ""]
+        for name, auc in found.auc.items()
+    ]
+    yield _table(["model", "AUC", "network less the model, paired"], rows)
+    yield " ".join(_compared(name, change) for name, change in found.network_less.items())
+
+
+def _compared(name: str, change: Interval) -> str:
+    if change.low > 0:
+        return f"The {NETWORK} ranks better than {name}."
+    if change.high < 0:
+        return f"{name} ranks better than the {NETWORK}."
+    return f"The {NETWORK} and {name} can't be told apart."
+
+
+def _latency(results: Results) -> Iterator[str]:
+    yield "## Latency against accuracy"
+    yield _code(results.command)
+    yield from results.verdict
+    yield (
+        "The whole Python call. In bold: what to ship. "
+        f"AUC: {results.protocol.questions[results.primary]:,} test questions."
+    )
+    columns = ["p50", "p95", "p99", "calls", "kB", "kB gzipped", "AUC"]
+    for title, entries in grouped(results.entries):
+        yield _table([title, *columns], [_row(entry, results) for entry in entries])
+
+
+def _row(entry: Entry, results: Results) -> list[str]:
+    latency, weight = entry.latency, entry.weight
+    return [
+        f"**{entry.name}**" if entry.name == results.pick else entry.name,
+        *([duration(each) for each in (latency.p50_us, latency.p95_us, latency.p99_us)] if latency else [""] * 3),
+        f"{latency.calls:,}" if latency else "",
+        *([kilobytes(weight.raw), kilobytes(weight.gzipped)] if weight else [""] * 2),
+        _interval(auc, 3) if (auc := results.auc(entry)) else "",
+    ]
+
+
+def _ratios(results: Results) -> Iterator[str]:
+    if results.ratios:
+        yield "## How many times faster"
+        rows = [[ratio.slow, times(ratio.times)] for ratio in results.ratios]
+        yield _table(["instead of", f"{results.ratios[0].fast} is faster by"], rows)
+
+
+def _starts(results: Results) -> Iterator[str]:
+    about = results.protocol
+    yield "## A fresh process, and many users at once"
+    yield (
+        "Up to the first answer, less a process that only imports NumPy "
+        f"({about.numpy_seconds:.2f} s, {about.numpy_megabytes:.0f} MB); medians."
+    )
+    rows = [
+        [entry.name, f"{foot.seconds:.3f} s", f"{foot.megabytes:.1f} MB", str(foot.processes)]
+        for _, entries in grouped(results.entries)
+        for entry in entries
+        if (foot := entry.footprint)
+    ]
+    yield _table(["", "start-up", "peak memory", "processes"], rows)
+    rates = ", ".join(f"{rate.runtime} {rate.events_per_second:,.0f} events/s" for rate in results.throughput)
+    yield f"`score_many`, features included, one core: {rates}."
+
+
+def _caveats(results: Results) -> Iterator[str]:
+    yield "## Protocol and caveats"
+    left_out = [f"Left out: {name}, because {reason}." for name, reason in results.skipped.items()]
+    yield "\n".join(f"- {text}" for text in (*results.caveats, *left_out))
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _code(text: str) -> str:
+    return f"```\n{text}\n```"
+
+
+def _interval(interval: Interval, digits: int) -> str:
+    return f"{interval.value:.{digits}f} ({interval.low:.{digits}f} to {interval.high:.{digits}f})"
+
+
+def _difference(interval: Interval) -> str:
+    return f"{interval.value:+.4f} ({interval.low:+.4f} to {interval.high:+.4f})".replace("-", "−")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parse, read, write."""
+    parser = argparse.ArgumentParser("python -m nearsight_benchmarks.results_page", description="RESULTS.md anew.")
+    parser.add_argument("results", type=Path, metavar="RESULTS.json", help="what nearsight bench wrote")
+    parser.add_argument("crossfit", type=Path, metavar="CDNOW.json", help="what nearsight_benchmarks.cdnow wrote")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/RESULTS.md"), help="the page")
+    options = parser.parse_args(arguments)
+    try:
+        page = render(read_results(options.results), read_crossfit(options.crossfit))
+    except NearsightError as error:
+        parser.error(str(error))
+    write_atomically(options.out, page.encode())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

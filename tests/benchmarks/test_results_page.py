@@ -1,0 +1,78 @@
+import re
+
+import msgspec
+import pytest
+
+from benchmarks import invented
+from nearsight_benchmarks.cdnow import CrossFit
+from nearsight_benchmarks.groups import grouped
+from nearsight_benchmarks.results import write_results
+from nearsight_benchmarks.results_page import main, render
+from nearsight_training.metrics import Interval
+
+CROSSFIT = CrossFit(
+    customers=20_000, yes_share=0.3, folds=5, seed=1, resamples=1000, by_fold={}, seconds=1.0, host=invented.HOST,
+    command="python -m nearsight_benchmarks.cdnow --out cdnow.json",
+    auc={"network": Interval(0.77, 0.76, 0.78), "LightGBM": Interval(0.771, 0.76, 0.78),
+         "BG/NBD": Interval(0.76, 0.75, 0.77)},
+    network_less={"LightGBM": Interval(-0.001, -0.003, 0.002), "BG/NBD": Interval(0.01, 0.002, 0.02)},
+)  # fmt: skip
+
+
+def compared(**changes):
+    return render(invented.results(), msgspec.structs.replace(CROSSFIT, **changes))
+
+
+def test_every_entry_is_shown_in_its_group_and_the_pick_is_bold():
+    page = compared()
+    shown = [row.strip("* ") for row in re.findall(r"^\| ([^|]*) \|", page, re.MULTILINE)]
+    for title, entries in grouped(invented.ENTRIES):
+        start = shown.index(title)
+        assert shown[start + 2 : start + 2 + len(entries)] == [entry.name for entry in entries]
+    assert (
+        "| **step int8 · LiteRT** | 4.6 µs | 6.0 µs | 9.2 µs | 1,000 | 81.0 | 64.8 | 0.768 (0.761 to 0.775) |" in page
+    )
+
+
+def test_every_row_has_as_many_cells_as_its_table():
+    for table in re.findall(r"(?:^\|.*\n)+", compared(), re.MULTILINE):
+        assert len({line.count(" | ") for line in table.splitlines()}) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (Interval(0.01, 0.002, 0.02), "The network ranks better than LightGBM."),
+        (Interval(-0.01, -0.02, -0.002), "LightGBM ranks better than the network."),
+        (Interval(0.001, -0.002, 0.004), "The network and LightGBM can't be told apart."),
+    ],
+)
+def test_models_are_compared_as_far_as_the_intervals_allow(change, words):
+    assert words in compared(network_less={"LightGBM": change})
+
+
+def test_the_load_is_told_as_it_was_measured_or_not_at_all():
+    assert "load average" not in compared()
+    loaded = msgspec.structs.replace(invented.PROTOCOL, load_average=0.31)
+    assert "The load average was 0.3 when the benchmark began." in render(invented.results(protocol=loaded), CROSSFIT)
+
+
+def test_it_is_one_command(tmp_path):
+    results, crossfit, page = (tmp_path / name for name in ("results.json", "cdnow.json", "RESULTS.md"))
+    write_results(results, invented.results())
+    crossfit.write_bytes(msgspec.json.encode(CROSSFIT))
+    main([str(results), str(crossfit), "--out", str(page)])
+    assert page.read_text() == compared()
+
+
+@pytest.mark.parametrize("content", [None, b"[]", b"\xff"])
+def test_other_files_are_refused_in_words_and_nothing_is_written(content, tmp_path, capsys):
+    results, crossfit = tmp_path / "results.json", tmp_path / "cdnow.json"
+    write_results(results, invented.results())
+    if content is not None:
+        crossfit.write_bytes(content)
+    with pytest.raises(SystemExit) as end:
+        main([str(results), str(crossfit), "--out", str(tmp_path / "RESULTS.md")])
+    assert end.value.code == 2
+    assert "nearsight_benchmarks.cdnow" in capsys.readouterr().err
+    assert not (tmp_path / "RESULTS.md").exists()
