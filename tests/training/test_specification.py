@@ -1,5 +1,7 @@
 """What the specification learns, on columns whose answer is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -58,6 +60,17 @@ def test_fields_that_never_vary_are_left_out_and_reported():
     assert [note.split(":")[0] for note in notes] == ["same", "gone", "rare"]
     assert not spec.clock.hour
     assert not spec.clock.weekday
+
+
+def test_names_are_counted_by_user_in_the_whole_specification():
+    """One user's nine visits to a place are one user's."""
+    place = np.array(["home"] * 9 + ["shop", "shop", "mall", "mall"])
+    log = make_log([(t, "secret") for t in range(9)], [(1, "e"), (2, "e")], [(1, "e"), (2, "e")])
+    shops = np.array(["home"] * 9 + ["shop", "mall", "mall", "shop"])
+    spec, _ = fit_spec(replace(log, fields={"place": place, "shops": shops}), np.ones(13, bool), 2)
+    assert spec.event.vocabulary == ("e",)
+    assert [each.name for each in spec.categories] == ["shops"]
+    assert set(spec.categories[0].vocabulary) == {"mall", "shop"}
 
 
 def test_hours_and_weekdays_are_read_where_they_vary():

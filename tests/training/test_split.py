@@ -70,13 +70,53 @@ def test_what_happens_after_the_cut_changes_nothing_that_training_reads(seed):
             assert np.array_equal(getattr(one, name), getattr(other, name)), name
 
 
-def test_test_users_teach_the_specification_nothing():
+def with_fields(log, seed=0):
+    """The same log with a number and a name beside each event."""
+    generator = np.random.default_rng(seed)
+    price = np.where(generator.random(len(log.times)) < 0.1, np.nan, generator.lognormal(2, 1, len(log.times)))
+    return replace(log, fields={"price": price, "shop": generator.choice(["north", "south"], len(log.times))})
+
+
+@pytest.mark.parametrize("split", ["time", "user"])
+@pytest.mark.parametrize("what", ["the test users'", "the validation users'", "everybody's after the cut"])
+def test_the_specification_learns_from_training_users_before_the_cut_alone(what, split):
+    """All of the other events become different: names, numbers, gaps, hours. Nothing learned may move."""
+    log = with_fields(busy_log(3))
+    config = msgspec.structs.replace(CONFIG, split=split)
+    told = plan(log, config)
+    other = {
+        "the test users'": (told.users == TEST)[log.owners],
+        "the validation users'": (told.users == VALIDATION)[log.owners],
+        "everybody's after the cut": log.times > told.train_until,
+    }[what]
+    # Whoever holds the log's first or last moment keeps it: the plan is drawn from those.
+    other = other & (log.times > log.times.min()) & (log.times < log.times.max())
+    steady = np.arange(len(log.times)) % 3 > 0
+    squeezed = np.where(log.times > told.train_until, told.train_until, log.times.min()) + 1.0
+    later = log.times + 0.5 * np.where(other, squeezed - log.times, 0.0)
+    changed = replace(
+        log,
+        names=np.where(other & steady, "secret", log.names),
+        times=later if what != "everybody's after the cut" else log.times,
+        fields={
+            "price": np.where(other, 1000.0 + log.fields["price"] * 50, log.fields["price"]),
+            "shop": np.where(other, "hidden", log.fields["shop"]),
+        },
+    )
+    assert plan(changed, config).train_until == told.train_until
+    spec = prepare(log, config).spec
+    assert prepare(changed, config).spec == spec
+    assert set(spec.event.vocabulary) == {"buy", "look"}
+    assert spec.fields == ("shop", "price")
+
+
+def test_the_clock_reaches_as_far_as_the_training_events():
+    """A silence longer than all that training saw says nothing more than that."""
     log = busy_log(3)
-    users = plan(log, CONFIG).users
-    names = np.where((users == TEST)[log.owners], "secret", log.names)
-    spec = prepare(replace(log, names=np.where(log.names == "buy", "buy", names)), CONFIG).spec
-    assert "secret" not in spec.event.vocabulary
-    assert "look" in spec.event.vocabulary
+    told = plan(log, CONFIG)
+    trained = (told.users == TRAIN)[log.owners] & (log.times <= told.train_until)
+    clock = prepare(log, CONFIG).spec.clock
+    assert clock.gap.high == clock.age.high == np.ptp(log.times[trained])
 
 
 @given(st.integers(0, 100), st.integers(1, 400))
