@@ -4,6 +4,8 @@ import gzip
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +16,12 @@ from cli.conftest import nearsight as run
 from nearsight_benchmarks.results import read_results
 from nearsight_cli import streaming
 from nearsight_cli.bench import show
+from nearsight_cli.demo import after
 from nearsight_training.run import load_histories, load_run
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def demo(tmp_path_factory: pytest.TempPathFactory, hurried: None) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("demo")
     write_first_customers(folder / "data" / "cdnow" / "CDNOW_master.txt.gz", 1500)
     with pytest.MonkeyPatch.context() as patch:
@@ -49,7 +52,9 @@ def test_it_leaves_what_it_promises(demo: tuple[Path, str]) -> None:
 
 def test_the_commands_that_it_shows_are_those_that_it_ran(demo: tuple[Path, str]) -> None:
     folder, printed = demo
-    shown = [shlex.split(line)[2:] for line in printed.splitlines() if line.startswith("$ nearsight")]
+    assert max(map(len, re.findall(r"^\$ nearsight.*|^ +--.*", printed, re.MULTILINE))) < 80
+    lines = printed.replace("\\\n", " ").splitlines()
+    shown = [shlex.split(line)[2:] for line in lines if line.startswith("$ nearsight")]
     assert [command[0] for command in shown] == ["train", "export", "bench"]
     config = load_run(folder / "runs/demo").config
     assert config.targets[0].name == shown[0][shown[0].index("--name") + 1]
@@ -72,6 +77,30 @@ def test_it_streams_test_customers_and_prints_what_the_sdk_says(demo: tuple[Path
         asked = float(test.ask_time[np.flatnonzero(test.ask_history == customer)[0]])
         for chance in (reading["buys_again"], session.score(asked)["buys_again"]):
             assert re.search(rf" {chance:.0%}".replace("%", " %"), printed)
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_it_ends_with_commands_that_the_shell_finds(
+    found: bool, demo: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = demo
+    program = folder / "bin" / "nearsight"
+    program.parent.mkdir(exist_ok=True)
+    program.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(program.parent) if found else "")
+    monkeypatch.setattr(sys, "prefix", str(folder))
+    (folder / "bin" / "activate").touch()
+    monkeypatch.chdir(folder)
+    assert (". bin/activate" in after(Path("runs/demo"), Path("runs/demo/model.nsight"))) is not found
+
+
+def test_the_app_that_it_ends_with_reads_a_purchase(demo: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, _ = demo
+    monkeypatch.chdir(Path(__file__).parents[2])
+    text = after(folder / "runs/demo", folder / "runs/demo/model.nsight").replace("\\\n", " ")
+    line = next(line for line in text.splitlines() if "desktop_app.py" in line).replace("app-data", f"{folder}/app")
+    done = subprocess.run(line.replace("python", sys.executable), shell=True, capture_output=True, text=True)
+    assert re.fullmatch(r"buys_again \d+ %\n", done.stdout), done.stderr
 
 
 def test_the_results_are_the_same_as_json(demo: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
