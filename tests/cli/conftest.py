@@ -2,7 +2,10 @@ import contextlib
 import csv
 import io
 import random
+import re
+import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,10 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from nearsight_benchmarks.config import BenchConfig
+from nearsight_benchmarks.timing import Plan
 from nearsight_cli.__main__ import main
 
-SMALL = ["--filters", "8", "--units", "8", "--epochs", "2"]  # a network that trains in seconds
-QUICK = ["--only"]  # the variant that ships alone; the demo's test makes all of them
+SMALL = ["--filters", "4", "--units", "6", "--epochs", "1"]  # a network that trains in seconds
+# The examples of the help run with these besides: the demo's test makes all variants, and prunes.
+QUICK = {"train": SMALL, "export": ["--only", "--sparsity", "0"], "bench": ["--quick"]}
 
 
 @dataclass
@@ -54,23 +60,74 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@dataclass
+class Made:
+    """A folder with two runs and their bundles in it, and what the commands that made them said."""
+
+    folder: Path
+    outcomes: dict[str, Outcome]
+
+    def outcome(self, example: list[str], folder: Path) -> Outcome:
+        """What an example said; one that made nothing here is run in `folder`."""
+        return self.outcomes.get(shlex.join(example)) or nearsight(*quick(example), folder=folder)
+
+
 @pytest.fixture(scope="session")
-def exported(shop: Path) -> Iterator[Path]:
-    """The same folder with two runs and their bundles in it: `shop.nsight` of the log, `model.nsight` of the table."""
+def made(shop: Path) -> Iterator[Made]:
+    """Examples of the help, from a log and from a table: `runs/events` and `model.nsight` are what they left."""
     folder = shop.with_name("exported")
     shutil.copytree(shop, folder)
-    train = "train events.csv --user user_id --time timestamp --target purchase --within 7d --out runs/events"
-    for command in (
-        [*train.split(), *SMALL],
-        ["train", "user_behavior_data.csv", "--layout", "wide", *SMALL],
-        ["export", "runs/events", *QUICK],
-        ["export", "runs/user_behavior_data", *QUICK, "--numpy", "--out", "model.nsight"],
-    ):
-        done = nearsight(*command, folder=folder)
-        assert done.code == 0, done.err
+    log, *_, table = examples_of("train")
+    commands = (log, table, ["export", "runs/events"])
+    outcomes = {shlex.join(example): nearsight(*quick(example), folder=folder) for example in commands}
+    packed = ["export", "runs/user_behavior_data", "--numpy", "--out", "model.nsight"]
+    outcomes[shlex.join(packed)] = nearsight(*quick(packed), folder=folder)
+    for command, done in outcomes.items():
+        assert done.code == 0, f"{command}: {done.err}"
     shutil.copy(folder / "runs/events/model.nsight", folder / "shop.nsight")
-    yield folder
+    yield Made(folder, outcomes)
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def exported(made: Made) -> Path:
+    """That folder: `shop.nsight` answers the log, `model.nsight` the table."""
+    return made.folder
+
+
+@pytest.fixture(scope="session")
+def hurried() -> Iterator[None]:
+    """A benchmark that times little: its figures are wrong, its steps and files are those of any."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BenchConfig, "plan", property(lambda _: Plan(calls=20, fewest=2, seconds=0.1, rounds=2)))
+        patch.setattr(BenchConfig, "processes", property(lambda _: 1))
+        patch.setattr(BenchConfig, "resamples", property(lambda _: 30))
+        yield
+
+
+def quick(example: list[str]) -> list[str]:
+    """An example with what makes it quick, where it doesn't say otherwise itself."""
+    more = QUICK.get(example[0], [])
+    return [*example, *(more if more[0] not in example else [])] if more else example
+
+
+def help_of(*command: str, columns: int = 80) -> str:
+    environment = {"COLUMNS": str(columns), "TERM": "dumb", "PATH": ""}
+    done = subprocess.run(
+        [sys.executable, "-m", "nearsight_cli", *command, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    return done.stdout
+
+
+def examples_of(command: str) -> list[list[str]]:
+    """The examples in a command's help, as a reader would paste them from a terminal of 80 columns."""
+    text = help_of(command).partition("Examples")[2].partition("Next:")[0]
+    lines = re.sub(r"\\\s*\n", " ", text).splitlines()
+    return [shlex.split(line)[1:] for line in lines if line.strip().startswith("nearsight ")]
 
 
 def write_events(path: Path, users: int = 200) -> None:

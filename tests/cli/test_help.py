@@ -2,7 +2,6 @@
 
 import json
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -10,28 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from cli.conftest import SMALL, nearsight
+from cli.conftest import Made, examples_of, help_of, nearsight
 
 COMMANDS = ("demo", "train", "export", "inspect", "predict", "bench")
-
-
-def help_of(*command: str, columns: int = 80) -> str:
-    environment = {"COLUMNS": str(columns), "TERM": "dumb", "PATH": ""}
-    done = subprocess.run(
-        [sys.executable, "-m", "nearsight_cli", *command, "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=environment,
-    )
-    return done.stdout
-
-
-def examples_of(command: str) -> list[list[str]]:
-    """The examples in a command's help, as a reader would paste them from a terminal of 80 columns."""
-    text = help_of(command).partition("Examples")[2].partition("Next:")[0]
-    lines = re.sub(r"\\\s*\n", " ", text).splitlines()
-    return [shlex.split(line)[1:] for line in lines if line.strip().startswith("nearsight ")]
 
 
 def test_the_first_page_names_every_command_and_where_to_start() -> None:
@@ -86,8 +66,8 @@ def test_version() -> None:
 
 
 @pytest.mark.parametrize("example", examples_of("train"), ids=" ".join)
-def test_the_examples_of_train_run(example: list[str], shop: Path) -> None:
-    done = nearsight(*example, *SMALL, folder=shop)
+def test_the_examples_of_train_run(example: list[str], made: Made, shop: Path) -> None:
+    done = made.outcome(example, shop)
     assert done.code == 0, done.err
     assert "auc" in done.out.lower()
     assert f"nearsight export runs/{Path(example[1]).stem}" in done.out
@@ -101,9 +81,7 @@ def test_the_examples_of_inspect_and_predict_run(example: list[str], exported: P
 
 
 @pytest.mark.parametrize("example", [*examples_of("export"), *examples_of("bench")], ids=" ".join)
-def test_the_examples_of_export_and_bench_run(example: list[str], exported: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(exported, tmp_path / "shop")
-    quick = {"export": "--only", "bench": "--quick"}[example[0]]
-    done = nearsight(*example, *([quick] if quick not in example else []), folder=folder)
+def test_the_examples_of_export_and_bench_run(example: list[str], made: Made, hurried: None, tmp_path: Path) -> None:
+    done = made.outcome(example, shutil.copytree(made.folder, tmp_path / "shop"))
     assert done.code == 0, done.err
     assert done.out
