@@ -68,6 +68,16 @@ def test_unknown_names_and_missing_values():
     assert (row["first"], row["price"], row["price_missing"], row["balance"]) == (1.0, 0.0, 1.0, 0.0)
 
 
+def test_a_missing_name_is_not_the_name_of_something_missing():
+    """A log may well hold the words that a language has for nothing."""
+    words = Category(name="kind", vocabulary=("None", "nan", "null", "x"))
+    encoder = Encoder(Spec(event=Category(name="event", vocabulary=("e",)), categories=(words,)))
+    singly = [encoder.event("e", 0.0, {"kind": kind}, Cursor())[0][0, 1] for kind in (None, "None", "x")]
+    assert singly == [encoder.event("e", 0.0, {}, Cursor())[0][0, 1], 1, 4] == [0, 1, 4]
+    together = encoder.columns(["e"] * 3, None, {"kind": [None, "None", "x"]}, np.array([0]))
+    assert together[0][:, 1].tolist() == [0, 1, 4]
+
+
 def test_the_now_row_knows_the_time_that_passed_and_nothing_else():
     time = 1.7e9
     cursor = Cursor(first_time=time - 5000, last_time=time - 4000, count=3)

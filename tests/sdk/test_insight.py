@@ -1,3 +1,4 @@
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -122,6 +123,33 @@ def damaged_snapshots():
 def test_damaged_snapshots_are_refused(kind):
     with pytest.raises(SnapshotError):
         insight().session(damaged_snapshots()[kind])
+
+
+@pytest.mark.parametrize(
+    ("position", "value", "words"),
+    [
+        (0, 2, "format 2"),
+        (1, "0123456789abcdef", "another model"),
+        (2, [float("nan"), 1.7e9, 1], "aren't finite"),
+        (2, [1.7e9, float("inf"), 1], "aren't finite"),
+        (2, [1.7e9, 1.7e9, -1], "fewer than no events"),
+        (3, b"\0" * 8, "has 8 bytes"),
+    ],
+)
+def test_a_snapshot_with_one_part_wrong_is_refused(position, value, words):
+    session, _ = observed(insight(), [("view", 1.7e9, {})])
+    parts = msgspec.msgpack.decode(session.snapshot())
+    assert insight().session(msgspec.msgpack.encode(parts)).snapshot() == session.snapshot()
+    parts[position] = value
+    with pytest.raises(SnapshotError, match=words):
+        insight().session(msgspec.msgpack.encode(parts))
+
+
+def test_a_restored_history_remembers_when_it_began():
+    """The age of the history is a part of later rows."""
+    session, _ = observed(insight(), [("view", 1.7e9, {}), ("cart", 1.7e9 + made_up.DAY, {})])
+    first, last, count = msgspec.msgpack.decode(session.snapshot())[2]
+    assert (first, last, count) == (1.7e9, 1.7e9 + made_up.DAY, 2)
 
 
 @given(st.binary(max_size=400))
