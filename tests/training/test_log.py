@@ -91,6 +91,27 @@ def test_columns_that_are_neither_numbers_nor_names_are_left_out_and_reported(tm
         read_log(tmp_path / "log.parquet", LogConfig(fields=("tags",)))
 
 
+def test_a_few_stray_values_among_numbers_are_reported(tmp_path):
+    rows = [f"u,{k},e,{k}.5,{'x' if k % 4 else k}" for k in range(9)]
+    path = written(tmp_path, "\n".join(["user,time,event,price,size", *rows, "u,9,e,n/a,3"]))
+    log = read_log(path, LogConfig())
+    assert log.fields["price"][-1] == "n/a"
+    assert log.notes == ("price: taken for names, since not all of its values are numbers, as in log.csv, line 11",)
+    assert read_log(path, LogConfig(categories=("price",))).notes == ()
+
+
+def test_long_texts_are_no_names(tmp_path):
+    """Every row of a NumPy array of strings is as long as the longest: one essay would fill the memory."""
+    path = written(tmp_path, "user,time,event,note\n" + "u,1,e,short\n" * 9 + f"u,1,e,{'x' * 201}\n")
+    log = read_log(path, LogConfig())
+    assert log.fields == {}
+    assert log.notes == ("note: left out, it holds texts of more than 200 characters",)
+    with pytest.raises(InputError, match="'note' holds texts of more than 200 characters"):
+        read_log(path, LogConfig(fields=("note",)))
+    with pytest.raises(InputError, match="'note' holds texts of more than 200 characters: events need names"):
+        read_log(path, LogConfig(event="note", fields=()))
+
+
 HEADER = "user,time,event,price\n"
 BAD = [
     ("", "empty", {}),
@@ -102,6 +123,9 @@ BAD = [
     (HEADER + "u,2024-01-01,e,2\nu,,e,3\n", "line 3: column 'time' .*nothing", {}),
     (HEADER + "u,2024-02-30,e,2\n", "line 2: column 'time' .*2024-02-30", {}),
     (HEADER + "u,inf,e,2\n", "line 2: column 'time' .*inf", {}),
+    (HEADER + 'u,1,"e\ne",2\nu,soon,e,2\n', "line 4: column 'time'", {}),
+    (HEADER + "u,1700000000,e,2\nu,1700000000123,e,2\n", "line 3: .*divide milliseconds by 1000", {}),
+    (HEADER + "u,20240131,e,2\nu,20240201,e,2\n", "dates like 20240131", {}),
     (HEADER + "u,1,e,2\nu,2,e,nan\n", "line 3: column 'price' must hold finite numbers, received nan", {}),
     (HEADER + "u,1,e,-inf\n", "line 2: column 'price' must hold finite numbers, received -inf", {}),
     (HEADER + "u,1,e,2\n,2,e,2\n", "line 3: column 'user' is empty", {}),

@@ -18,6 +18,9 @@ from nearsight.errors import InputError
 __all__ = ["Table", "moment", "names_of", "numbers_of", "required", "times_of"]
 
 _GZIP, _PARQUET, _ZIP = b"\x1f\x8b", b"PAR1", b"PK\x03\x04"
+_BELOW_HEADER = 2  # the first line of a CSV's rows
+_YEARS = (-62_135_596_800, 253_402_300_799)  # what a date can say, in seconds since 1970
+_DATES = (19_000_101, 21_001_231)  # YYYYMMDD; as seconds these are two weeks of August 1970
 _KINDS = {".csv": "csv", ".jsonl": "json", ".ndjson": "json", ".parquet": "parquet"}
 
 
@@ -60,8 +63,10 @@ class Table:
         raise InputError(f"{self.name} has no column {name!r}: {hint}")
 
     def line(self, row: int) -> str:
-        """Where a row stands, in words."""
-        return f"{self.name}, line {row + self.first_line}"
+        """Where a row stands, in words; a line break inside of a CSV's quotes counts."""
+        above = self.frame.head(row).select(pl.col(pl.String).str.count_matches("\n").sum())
+        breaks = sum(above.row(0)) if self.first_line == _BELOW_HEADER and above.width else 0
+        return f"{self.name}, line {row + self.first_line + breaks}"
 
 
 def required(table: Table, name: str) -> pl.Series:
@@ -109,19 +114,20 @@ def times_of(table: Table, name: str) -> pl.Series:
     """A column of times as float64 seconds since 1970.
 
     Numbers are such seconds. Text is ISO 8601; a time with an offset becomes UTC, one without is taken as written.
-    Raises `InputError` with the line of the first missing or unparsable value.
+    Raises `InputError` with the line of the first missing or unparsable value, and for numbers that are milliseconds
+    or dates, which would pass for seconds.
     """
     column = table.column(name)
     if column.dtype.is_temporal() and column.dtype not in (pl.Time, pl.Duration):
         seconds = column.cast(pl.Datetime("us")).dt.timestamp("us").cast(pl.Float64) / 1e6
         return _complete(table, name, column, seconds)
     if column.dtype.is_numeric():
-        return _complete(table, name, column, column.cast(pl.Float64))
+        return _seconds_not_dates(table, name, _complete(table, name, column, column.cast(pl.Float64)))
     if column.dtype != pl.String:
         raise InputError(f"{table.name}: column {name!r} must hold times, received {column.dtype}")
     numbers = column.cast(pl.Float64, strict=False)
     if numbers.null_count() < len(column) and numbers[0] is not None:
-        return _complete(table, name, column, numbers)
+        return _seconds_not_dates(table, name, _complete(table, name, column, numbers))
     return _complete(table, name, column, pl.Series([_seconds(text) for text in column], dtype=pl.Float64))
 
 
@@ -132,6 +138,21 @@ def _complete(table: Table, name: str, column: pl.Series, seconds: pl.Series) ->
         raise InputError(
             f"{table.line(wrong[0])}: column {name!r} must hold a time in ISO 8601 or in seconds since 1970, "
             f"received {'nothing' if value in (None, '') else repr(value)}"
+        )
+    return seconds
+
+
+def _seconds_not_dates(table: Table, name: str, seconds: pl.Series) -> pl.Series:
+    outside = (~seconds.is_between(*_YEARS)).arg_true()
+    if len(outside):
+        raise InputError(
+            f"{table.line(outside[0])}: column {name!r} must hold seconds since 1970, received "
+            f"{seconds[outside[0]]:.0f}, which lies outside of the years 1 to 9999: divide milliseconds by 1000"
+        )
+    if seconds.is_between(*_DATES).all() and (seconds % 1 == 0).all():
+        raise InputError(
+            f"{table.line(0)}: column {name!r} holds dates like {seconds[0]:.0f}, which would pass for seconds since "
+            "1970: write them as 2024-12-31"
         )
     return seconds
 
@@ -194,7 +215,7 @@ def _csv(content: bytes, name: str) -> tuple[pl.DataFrame, int]:
     twice = sorted({column for column in header if header.count(column) > 1})
     if twice:
         raise InputError(f"{name} has more than one column {twice[0]!r}: give every column a name of its own")
-    return pl.read_csv(content, infer_schema=False), 2
+    return pl.read_csv(content, infer_schema=False), _BELOW_HEADER
 
 
 def _json(content: bytes, name: str) -> tuple[pl.DataFrame, int]:

@@ -15,6 +15,7 @@ from nearsight_training.config import LogConfig
 __all__ = ["RESERVED", "EventLog", "log_of", "read_log"]
 
 RESERVED = frozenset(("event", "time", "user", "self"))  # what `observe` and the tables already call something else
+_LONGEST_NAME = 200  # characters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +63,20 @@ def log_of(table: Table, config: LogConfig) -> EventLog:
         {
             "user": required(table, config.user),
             "time": times_of(table, config.time),
-            "event": required(table, config.event) if config.event is not None else [config.every] * len(table),
+            "event": _events(table, config),
             **{f"field:{name}": column for name, column in fields.items()},
         }
     )
     return _laid_out(frame, tuple(fields), notes)
+
+
+def _events(table: Table, config: LogConfig) -> pl.Series:
+    if config.event is None:
+        return pl.Series([config.every] * len(table), dtype=pl.String)
+    names = required(table, config.event)
+    if fault := _fault(names):
+        raise InputError(f"{table.name}: column {config.event!r} {fault}: events need names")
+    return names
 
 
 def _fields(table: Table, config: LogConfig, roles: set[str]) -> tuple[dict[str, pl.Series], tuple[str, ...]]:
@@ -77,15 +87,38 @@ def _fields(table: Table, config: LogConfig, roles: set[str]) -> tuple[dict[str,
             raise InputError(
                 f"a field can't be called {name!r}, which nearsight uses itself: rename the column or list the fields"
             )
-        column = names_of(table, name) if name in config.categories else numbers_of(table, name)
+        told = name in config.categories
+        column = None if told else numbers_of(table, name)
         column = names_of(table, name) if column is None else column
-        if column is not None:
+        fault = _fault(column)
+        if column is not None and not fault:
             fields[name] = column
+            notes += [] if told else _doubts(table, name, column)
         elif config.fields is not None:
-            raise InputError(f"{table.name}: column {name!r} holds neither numbers nor names: leave it out")
+            raise InputError(f"{table.name}: column {name!r} {fault}: leave it out")
         else:
-            notes.append(f"{name}: left out, it holds neither numbers nor names")
+            notes.append(f"{name}: left out, it {fault}")
     return fields, tuple(notes)
+
+
+def _fault(column: pl.Series | None) -> str:
+    """Why a column can't be a field; a long text would also take its whole length in every row of an array."""
+    if column is None:
+        return "holds neither numbers nor names"
+    if column.dtype == pl.String and (column.str.len_chars() > _LONGEST_NAME).any():
+        return f"holds texts of more than {_LONGEST_NAME} characters"
+    return ""
+
+
+def _doubts(table: Table, name: str, column: pl.Series) -> list[str]:
+    """A note where a few stray values turn a column of numbers into one of names."""
+    if column.dtype != pl.String:
+        return []
+    stray = (column != "") & column.cast(pl.Float64, strict=False).is_null()
+    strays = stray.arg_true().to_list()
+    if not strays or len(strays) > (column != "").sum() / 2:
+        return []
+    return [f"{name}: taken for names, since not all of its values are numbers, as in {table.line(strays[0])}"]
 
 
 def _laid_out(frame: pl.DataFrame, fields: tuple[str, ...], notes: tuple[str, ...]) -> EventLog:
