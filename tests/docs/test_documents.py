@@ -72,6 +72,13 @@ def test_the_python_in_a_document_runs(document: Path, tmp_path: Path, monkeypat
     exec(compile(code, document.name, "exec"), {"__name__": "document"})
 
 
+def test_the_architecture_names_files_that_are_there() -> None:
+    named = set(re.findall(r"`(\w+\.py)`", (ROOT / "docs" / "architecture.md").read_text()))
+    there = {file.name for room in ROOMS for file in (ROOT / room).rglob("*.py")}
+    assert len(named) > 40
+    assert named - there == set()
+
+
 def modules_with_examples() -> list[str]:
     files = [(room, file) for room in ROOMS for file in (ROOT / room).rglob("*.py") if ">>> " in file.read_text()]
     return sorted(".".join(file.relative_to(ROOT / room).with_suffix("").parts) for room, file in files)
