@@ -84,4 +84,4 @@ def test_the_examples_of_inspect_and_predict_run(example: list[str], exported: P
 def test_the_examples_of_export_and_bench_run(example: list[str], made: Made, hurried: None, tmp_path: Path) -> None:
     done = made.outcome(example, shutil.copytree(made.folder, tmp_path / "shop"))
     assert done.code == 0, done.err
-    assert done.out
+    assert {"export": "nsight is ready: ", "bench": "The report is runs/events/report.html"}[example[0]] in done.out
