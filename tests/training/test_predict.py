@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+import nearsight
 from nearsight.errors import InputError
 from nearsight_training.predict import predict
 from nearsight_training.run import load_histories
@@ -40,11 +41,23 @@ def test_without_a_time_the_answer_follows_the_last_event(bundle, tmp_path):
     assert found.predictions[0].probability != found.predictions[1].probability
 
 
+def test_a_number_that_is_missing_everywhere_is_missing(bundle, tmp_path):
+    (tmp_path / "log.csv").write_text("user,time,cds,dollars\nu,1,2,\nu,2,,\n")
+    rows = {"user": ["u", "u"], "time": [1.0, 2.0], "cds": [2.0, None], "dollars": [None, None]}
+    pl.DataFrame(rows, schema_overrides={"dollars": pl.Float64}).write_parquet(tmp_path / "log.parquet")
+    events = [("purchase", 1.0, {"cds": 2.0}), ("purchase", 2.0, {})]
+    expected = nearsight.load(bundle, runtime="numpy").score_many([events])["purchase"][0]
+    for name in ("log.csv", "log.parquet"):
+        found = predict(bundle, tmp_path / name, runtime="numpy")
+        assert found.predictions[0].probability["purchase"] == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(
     ("text", "options", "words"),
     [
         ("user,time,cds\nu,1,1\n", {}, "no column 'dollars'"),
         ("user,time,cds,dollars\nu,1,1,\nu,2,inf,3\n", {}, "line 3: column 'cds' must hold finite"),
+        ("user,time,cds,dollars\nu,1,1,2\nu,2,,n/a\n", {}, "line 3: column 'dollars' must hold numbers"),
         ("user,time,cds,dollars\nu,5,1,2\n", {"at": 4}, "pass a later time"),
         ("user,time,cds,dollars\nu,soon,1,2\n", {}, "line 2: column 'time'"),
         ("user,time,cds,dollars\n", {}, "holds no events"),

@@ -3,13 +3,15 @@
 from pathlib import Path
 
 import msgspec
+import numpy as np
+import polars as pl
 
 import nearsight
 from nearsight import Insight
 from nearsight.errors import InputError
 from nearsight.heads import BinaryHead
 from nearsight.spec import Spec
-from nearsight_training.columns import Table, moment
+from nearsight_training.columns import Table, moment, numbers_of
 from nearsight_training.config import LogConfig
 from nearsight_training.log import EventLog, log_of
 from nearsight_training.table import EVENT, VALUE, read_steps
@@ -78,19 +80,32 @@ def _scored(insight: Insight, names: list[str], histories: list[_History], at: f
 
 
 def _config(spec: Spec, table: Table, user: str, time: str, event: str) -> LogConfig:
+    empty = {number.name for number in spec.numbers if _is_empty(table, number.name)}
     single = len(spec.event.vocabulary) == 1 and event not in table.columns
     return LogConfig(
         user=user,
         time=time,
         event=None if single else event,
         every=spec.event.vocabulary[0] if single else "event",
-        fields=spec.fields,
+        fields=tuple(name for name in spec.fields if name not in empty),
         categories=tuple(category.name for category in spec.categories),
     )
 
 
+def _is_empty(table: Table, name: str) -> bool:
+    """Whether a column of numbers has none at all. Raises `InputError` with the line of what isn't a number."""
+    if numbers_of(table, name) is not None:
+        return False
+    values = table.column(name).cast(pl.String, strict=False).replace("", None)
+    strays = (values.is_not_null() & values.cast(pl.Float64, strict=False).is_null()).arg_true().to_list()
+    if strays or values.null_count() < len(table):
+        place = table.line(strays[0] if strays else 0)
+        raise InputError(f"{place}: column {name!r} must hold numbers, as in training: leave out what isn't one")
+    return True
+
+
 def _events(log: EventLog, spec: Spec, at: float | None) -> tuple[list[str], list[_History]]:
-    columns = [log.fields[name].tolist() for name in spec.fields]
+    columns = [log.fields.get(name, np.full(len(log.times), np.nan)).tolist() for name in spec.fields]
     names, times = log.names.tolist(), log.times.tolist()
     users, histories = [], []
     for user, start, length in zip(log.users.tolist(), log.starts.tolist(), log.lengths.tolist(), strict=True):
