@@ -1,5 +1,6 @@
 """A user's table and the checks that turn its columns into times, names and numbers, line by line."""
 
+import codecs
 import csv
 import difflib
 import gzip
@@ -44,7 +45,8 @@ class Table:
             return cls(Path(path).name, *_READERS[kind](content, Path(path).name))
         except (pl.exceptions.PolarsError, UnicodeDecodeError, csv.Error) as error:
             reason = str(error).split("\n")[0][:160]
-            raise InputError(f"{path} can't be read as {kind} ({reason}): check the file and its ending") from error
+            advice = "save it as UTF-8" if "utf-8" in reason else "check the file and its ending"
+            raise InputError(f"{path} can't be read as {kind} ({reason}): {advice}") from error
 
     def __len__(self) -> int:
         return self.frame.height
@@ -58,6 +60,12 @@ class Table:
         """One column. Raises `InputError` with the nearest name where there is none of this name."""
         if name in self.frame.columns:
             return self.frame[name]
+        if len(self.frame.columns) == 1 and (
+            found := next((mark for mark in ";\t|" if mark in self.frame.columns[0]), "")
+        ):
+            raise InputError(
+                f"{self.name} has no column {name!r}: its columns are separated by {found!r}, separate them by commas"
+            )
         near = difflib.get_close_matches(name, self.frame.columns, 1, 0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(self.frame.columns[:20])}"
         raise InputError(f"{self.name} has no column {name!r}: {hint}")
@@ -198,6 +206,8 @@ def _plain(path: Path, content: bytes, zipped: bool, kind: str) -> bytes:
     found = next((name for name, magic in _MAGIC.items() if content.startswith(magic)), None)
     if (kind == "parquet") != (found == "Parquet") or (found and kind != "parquet"):
         raise InputError(f"{path} holds {found or 'something else'} and not {kind}, as its name says: rename it")
+    if kind != "parquet" and content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InputError(f"{path} is written in UTF-16: save it as UTF-8")
     if kind != "parquet" and b"\0" in content[:65536]:
         raise InputError(f"{path} holds binary data and not {kind}, as its name says")
     if kind == "csv" and content.lstrip()[:2] in (b'{"', b"[{"):
@@ -211,6 +221,8 @@ _MAGIC = {"gzip data": _GZIP, "Parquet": _PARQUET, "a zip archive": _ZIP}
 def _csv(content: bytes, name: str) -> tuple[pl.DataFrame, int]:
     if not content.strip():
         raise InputError(f"{name} is empty: pass a file with a header and at least one row")
+    if b"\n" not in content and b"\r" in content.strip():
+        raise InputError(f"{name} ends its lines with carriage returns alone: save it with line feeds")
     header = next(csv.reader([content.lstrip(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode().rstrip("\r")]))
     twice = sorted({column for column in header if header.count(column) > 1})
     if twice:
