@@ -15,11 +15,11 @@ from nearsight.trunk import step
 from nearsight_training import metrics
 from nearsight_training.answers import scored
 from nearsight_training.columns import moment
-from nearsight_training.config import Target
+from nearsight_training.config import TableConfig, Target
 from nearsight_training.histories import SPLITS
 from nearsight_training.run import load_histories, load_run, load_weights, save_run
 from nearsight_training.split import TEST
-from nearsight_training.train import train_log
+from nearsight_training.train import train_log, train_table
 
 
 def test_it_beats_counting_purchases_and_the_base_rate(small_run):
@@ -85,7 +85,7 @@ def test_the_same_seed_gives_the_same_weights_in_another_process(small_run, quar
     program = f"""
 from pathlib import Path
 from nearsight_training.run import load_run
-from nearsight_training.train import train_log
+from nearsight_training.train import train_log, train_table
 train_log(Path({str(quarter)!r}), load_run({str(folder)!r}).config, Path({str(tmp_path / "again")!r}))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -126,6 +126,15 @@ def test_one_class_only_is_refused_and_nothing_is_written(tmp_path, cdnow_table,
     with pytest.raises(InputError, match=r"both answers in the train part, received \d+ labels, all of them no"):
         train_log(type(cdnow_table)("once", frame, 1), config, tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_no_generator_takes_is_refused(tmp_path, small_config, seed):
+    fitting = msgspec.structs.replace(small_config.fitting, seed=seed)
+    with pytest.raises(InputError, match=f"between 0 and 4294967295, received {seed}"):
+        train_log(tmp_path / "log.csv", msgspec.structs.replace(small_config, fitting=fitting), tmp_path / "run")
+    with pytest.raises(InputError, match=f"received {seed}"):
+        train_table(tmp_path / "wide.csv", TableConfig(fitting=fitting), tmp_path / "run")
 
 
 def test_a_folder_that_is_not_a_run_is_never_replaced(tmp_path, small_run, small_config, cdnow_table):

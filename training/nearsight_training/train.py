@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
+from nearsight.errors import InputError
 from nearsight_training.columns import Table
 from nearsight_training.config import LogConfig, TableConfig
 from nearsight_training.histories import SPLITS
@@ -16,6 +17,7 @@ from nearsight_training.run import Run, Source, check_place, save_run
 
 __all__ = ["train_log", "train_prepared", "train_table"]
 
+_LARGEST_SEED = 2**32 - 1  # what NumPy's global generator takes, which tf_keras seeds
 _PACKAGES = ("nearsight", "numpy", "polars", "scikit-learn", "tensorflow", "tf_keras")
 
 
@@ -26,6 +28,7 @@ def train_log(source: Path | Table, config: LogConfig, out: Path, progress: Prog
     file, the configuration or the data can't be used.
     """
     check_place(out)
+    _check_seed(config)
     progress.start("reading", 2)
     table = source if isinstance(source, Table) else Table.read(source)
     log = log_of(table, config)
@@ -40,6 +43,7 @@ def train_table(source: Path, config: TableConfig, out: Path, progress: Progress
     from nearsight_training.table import prepare_table, read_table
 
     check_place(out)
+    _check_seed(config)
     table = Table.read(source)
     progress.start("reading", 1)
     samples = read_table(table)
@@ -74,6 +78,11 @@ def train_prepared(
         )
         save_run(out, run, learned.weights, prepared.histories, Path(logs))
     return run
+
+
+def _check_seed(config: LogConfig | TableConfig) -> None:
+    if not 0 <= config.fitting.seed <= _LARGEST_SEED:
+        raise InputError(f"a seed must lie between 0 and {_LARGEST_SEED}, received {config.fitting.seed}")
 
 
 def _source(source: Path | Table, table: Table, log: EventLog) -> Source:
