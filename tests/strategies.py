@@ -14,7 +14,7 @@ FIELDS = st.fixed_dictionaries(
         "colour": st.sampled_from(["red", 3, None]),
     },
 )
-GAPS = st.sampled_from([0.0, 1.0, 3600.0, DAY / 3, 5 * DAY, 200 * DAY, -30.0]) | st.floats(0, 40 * DAY)
+GAPS = st.sampled_from([0.0, 1.0, 3600.0, 10_000.0, DAY / 3, 5 * DAY, 200 * DAY, -30.0]) | st.floats(0, 40 * DAY)
 
 
 @st.composite

@@ -128,6 +128,20 @@ def test_segments_begin_where_a_session_would_reset(several, max_events, gap_sec
     assert segment_starts(made_up.spec(reset), times, starts, events).tolist() == expected
 
 
+@pytest.mark.parametrize(
+    ("gaps", "expected"),
+    [
+        ([10_000.0, 10_001.0], [0, 2]),  # as long as allowed, and one second more
+        ([-30.0, 10_020.0], [0]),  # since the latest time so far, which the clock then left, only 9,990 s have passed
+        ([-30.0, 10_031.0], [0, 2]),
+    ],
+)
+def test_a_history_begins_anew_after_more_than_the_gap_since_the_latest_time(gaps, expected):
+    times = np.cumsum([1.7e9, *gaps])
+    spec = made_up.spec(Reset(gap_seconds=10_000.0))
+    assert segment_starts(spec, times, np.array([0]), 3).tolist() == expected
+
+
 SECRET = "4111-1111-1111-1111"
 
 

@@ -8,6 +8,7 @@ import made_up
 import nearsight
 from nearsight import EventError, RuntimeMissingError, SnapshotError
 from nearsight.backends.reference import load as numpy_backend
+from nearsight.heads import Questions, Reading
 from nearsight.insight import Insight
 from nearsight.session import Model
 from nearsight.spec import Reset
@@ -89,6 +90,23 @@ def test_a_clock_that_runs_backwards_counts_as_standing_still():
     still, _ = observed(insight(), [("view", 1.7e9, {}), ("cart", 1.7e9, {})])
     assert backwards.score(1.7e9 + 60)["cart"] == pytest.approx(still.score(1.7e9 + 60)["cart"], abs=0.05)
     assert backwards.count == still.count == 2
+
+
+def test_many_asked_later_count_from_the_latest_time():
+    """The last event's clock had jumped back by an hour: the silence began at the event before."""
+    events = [("view", 1.7e9, {}), ("cart", 1.7e9 - 3600, {})]
+    model = insight()
+    later = observed(model, events)[0].score(1.7e9 + 60)
+    assert model.score_many([events], time=1.7e9 + 60)["cart"][0] == pytest.approx(later["cart"], abs=1e-6)
+    hour_late = observed(model, events)[0].score(1.7e9 + 3660)
+    assert later["cart"] != pytest.approx(hour_late["cart"], abs=1e-4)
+
+
+@pytest.mark.parametrize(("chance", "purchase", "cart"), [(0.39, False, False), (0.45, False, True), (0.5, True, True)])
+def test_a_decision_is_made_at_the_heads_own_threshold(chance, purchase, cart):
+    outputs = np.array([chance, chance, 1.0, 0.0, 0.0], np.float32)
+    reading = Reading(Questions(made_up.heads()), outputs, np.zeros(12, np.float32))
+    assert (reading.decides("purchase"), reading.decides("cart")) == (purchase, cart)
 
 
 def test_fields_outside_the_specification_change_nothing():

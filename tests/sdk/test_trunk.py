@@ -63,11 +63,13 @@ def test_calibration_in_the_weights_equals_calibrated_logits():
     codes, numbers = rows(1)
     state = np.zeros((1, TRUNK.state_size), np.float32)
     plain = NumpyBackend(WEIGHTS, TRUNK).step(codes, numbers, state)[0][0]
+    kept = {name: array.copy() for name, array in WEIGHTS.items()}
     folded = NumpyBackend(calibrated(WEIGHTS, HEADS), TRUNK).step(codes, numbers, state)[0][0]
     logit = np.log(plain[0] / (1 - plain[0]))
     assert folded[0] == pytest.approx(1 / (1 + np.exp(-(1.2 * logit - 0.3))), abs=1e-6)
     sharpened = plain[2:] ** (1 / 1.5)
     assert folded[2:] == pytest.approx(sharpened / sharpened.sum(), abs=1e-6)
+    assert all(np.array_equal(WEIGHTS[name], kept[name]) for name in kept)
 
 
 def test_neighbouring_yes_no_questions_are_one_operation():
