@@ -78,18 +78,22 @@ def calibrated(weights: Weights, heads: Sequence[Head]) -> Weights:
 class Reading(Mapping[str, float]):
     """What the model says of a history: a probability for each yes/no question, by its name.
 
-    `embedding` is the history's vector `(U,)` float32 (a copy may be kept; it isn't reused).
+    Made from a step's `outputs (1, O)` and `embedding (1, U)`, both float32, as they come.
     """
 
-    __slots__ = ("_heads", "_outputs", "embedding")
+    __slots__ = ("_embedding", "_heads", "_outputs")
 
     def __init__(self, heads: "Questions", outputs: NDArray[np.float32], embedding: NDArray[np.float32]) -> None:
-        self._heads = heads
-        self._outputs = outputs
-        self.embedding = embedding
+        self._heads, self._outputs, self._embedding = heads, outputs, embedding
 
     def __getitem__(self, name: str) -> float:
-        return float(self._outputs[self._heads.columns[name]])
+        return self._outputs.item(0, self._heads.columns[name])
+
+    @property
+    def embedding(self) -> NDArray[np.float32]:
+        """The history's vector `(U,)` float32; it isn't written to again."""
+        vector: NDArray[np.float32] = self._embedding[0]
+        return vector
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._heads.columns)
@@ -106,7 +110,7 @@ class Reading(Mapping[str, float]):
         head = self._heads.next_event
         if head is None:
             return []
-        chances = self._outputs[head.start : head.start + head.size]
+        chances = self._outputs[0, head.start : head.start + head.size]
         best = np.argsort(-chances, kind="stable")[:count]
         return [(head.vocabulary[index], float(chances[index])) for index in best]
 

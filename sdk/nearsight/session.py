@@ -10,6 +10,7 @@ from nearsight.features import Encoder
 from nearsight.heads import Questions, Reading
 from nearsight.manifest import Manifest
 from nearsight.snapshot import freeze, thaw
+from nearsight.spec import Reset
 
 __all__ = ["Model", "Session"]
 
@@ -39,7 +40,8 @@ class Session:
 
     def __init__(self, model: Model, snapshot: bytes | None = None) -> None:
         self._model = model
-        self._reset = model.encoder.spec.reset
+        reset = model.encoder.spec.reset
+        self._reset = None if reset == Reset() else reset  # asked before every event
         self._step = model.backend.step
         if snapshot is None:
             self._cursor, self._state = Cursor(), model.empty_state()
@@ -65,7 +67,7 @@ class Session:
         heads, embedding, self._state = self._step(codes, numbers, state)
         cursor.advance(seconds)
         self._cursor = cursor
-        return Reading(model.questions, heads[0], embedding[0])
+        return Reading(model.questions, heads, embedding)
 
     def score(self, time: float) -> Reading:
         """Read what the model says at a later `time` if nothing happens until then; the history stays as it is.
@@ -79,7 +81,7 @@ class Session:
         cursor, state = self._history(seconds)
         codes, numbers = model.encoder.now(seconds, cursor)
         heads, embedding, _ = self._step(codes, numbers, state)
-        return Reading(model.questions, heads[0], embedding[0])
+        return Reading(model.questions, heads, embedding)
 
     def snapshot(self) -> bytes:
         """The whole history as about 1.5 kB, for `Insight.session`."""
@@ -88,6 +90,6 @@ class Session:
     def _history(self, seconds: float) -> tuple[Cursor, NDArray[np.float32]]:
         """The cursor and state that something at `seconds` follows: empty ones where the history begins anew."""
         cursor = self._cursor
-        if self._reset.due(cursor.count, cursor.gap(seconds)):
+        if self._reset is not None and self._reset.due(cursor.count, cursor.gap(seconds)):
             return Cursor(), self._model.empty_state()
         return cursor, self._state

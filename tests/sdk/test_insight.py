@@ -105,7 +105,7 @@ def test_many_asked_later_count_from_the_latest_time():
 @pytest.mark.parametrize(("chance", "purchase", "cart"), [(0.39, False, False), (0.45, False, True), (0.5, True, True)])
 def test_a_decision_is_made_at_the_heads_own_threshold(chance, purchase, cart):
     outputs = np.array([chance, chance, 1.0, 0.0, 0.0], np.float32)
-    reading = Reading(Questions(made_up.heads()), outputs, np.zeros(12, np.float32))
+    reading = Reading(Questions(made_up.heads()), outputs[None], np.zeros((1, 12), np.float32))
     assert (reading.decides("purchase"), reading.decides("cart")) == (purchase, cart)
 
 
