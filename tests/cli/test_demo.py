@@ -14,6 +14,7 @@ import pytest
 import nearsight
 from cli.conftest import nearsight as run
 from nearsight_benchmarks.results import read_results
+from nearsight_benchmarks.verdict import duration
 from nearsight_cli import streaming
 from nearsight_cli.bench import show
 from nearsight_cli.demo import after
@@ -112,4 +113,4 @@ def test_the_results_are_the_same_as_json(demo: tuple[Path, str], capsys: pytest
     assert f"* {results.pick} " in printed
     for entry in parsed["entries"]:
         row = next(line for line in printed.splitlines() if line[2:].startswith(f"{entry['name']}  "))
-        assert f"{entry['latency']['p50_us']:,.1f}" in row
+        assert duration(entry["latency"]["p50_us"]) in row
