@@ -4,7 +4,9 @@ import msgspec
 import numpy as np
 import pytest
 
+from nearsight.cursor import Cursor
 from nearsight.errors import InputError
+from nearsight.features import Encoder
 from nearsight_training.config import LogConfig, Target
 from nearsight_training.preparation import prepare
 from nearsight_training.sequences import drawn
@@ -71,6 +73,29 @@ def test_a_cutoff_is_rehearsed_where_the_answer_is_known(split, before):
         there = asked.ask_time == moment
         assert there.sum() == (log.times[log.starts][told.users == part] <= moment).sum() > 0
         assert (asked.ask_labels[there] >= 0).all()
+
+
+def test_a_questions_row_is_the_one_that_a_session_asks_with():
+    prepared = prepare(busy_log(6), msgspec.structs.replace(CONFIG, split="user", cutoff=20 * DAY))
+    histories, encoder = prepared.histories, Encoder(prepared.spec)
+    assert {TRAIN, VALIDATION, TEST} == set(histories.split[histories.ask_history])
+    for question in range(0, len(histories.ask_time), 7):
+        start, cursor = histories.starts[histories.ask_history[question]], Cursor()
+        for time in histories.times[start : start + histories.ask_after[question]].tolist():
+            cursor.advance(time)
+        codes, numbers = encoder.now(float(histories.ask_time[question]), cursor)
+        assert np.array_equal(histories.ask_codes[question], codes[0])
+        assert np.array_equal(histories.ask_numbers[question], numbers[0])
+
+
+def test_an_event_at_the_cutoff_itself_comes_before_the_question():
+    log = make_log(
+        *[[(0.0, "look"), (20 * DAY, "buy"), ((21 + k % 9) * DAY, "buy"), (40 * DAY, "buy")] for k in range(60)]
+    )
+    histories = prepare(log, msgspec.structs.replace(CONFIG, split="user", cutoff=20 * DAY)).histories.select(TEST)
+    assert len(histories) > 5
+    assert set(histories.ask_after.tolist()) == {2}
+    assert set(histories.lengths.tolist()) == {2}
 
 
 def test_one_answer_only_at_the_cutoff_is_refused():
