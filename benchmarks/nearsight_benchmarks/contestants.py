@@ -19,8 +19,9 @@ from nearsight_benchmarks.results import Entry, Weight
 from nearsight_benchmarks.starts import Program
 from nearsight_benchmarks.tape import Tape
 from nearsight_benchmarks.timing import Contestant
-from nearsight_benchmarks.windows import KerasWindow, WindowGraph, window_graph
+from nearsight_benchmarks.windows import KerasWindow, WindowGraph, named, window_graph
 from nearsight_export.replay import replayed
+from nearsight_export.variants import FUSED
 from nearsight_training.histories import Histories
 
 __all__ = [
@@ -104,7 +105,7 @@ def window_graphs(
             continue
         runtime = RUNTIMES[runtimes[suffix]]
         entry = Entry(
-            name=f"window {size} {precision} · {runtime}",
+            name=named(precision, member, size, runtime),
             family="window",
             runtime=runtime,
             precision=precision,
@@ -112,9 +113,9 @@ def window_graphs(
             weight=weight(content),
         )
         program = Program(suffix[1:], () if suffix == ".tflite" else _shape(trunk, size), content, suffix)
-        is_standing = precision == "fp32" and size == longest
+        is_standing = precision == "fp32" and size == longest and member != FUSED
         try:
-            graph = window_graph(runtimes[suffix], content)
+            graph = window_graph(runtimes[suffix], member, content)
         except BundleError as error:
             yield entry.name, str(error)
             continue

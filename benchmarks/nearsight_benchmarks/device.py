@@ -25,9 +25,10 @@ JOB = "job.json"
 
 
 class Graph(msgspec.Struct, frozen=True, kw_only=True):
-    """A window graph of `window` events in a file beside the job."""
+    """A window graph of `window` events in a file beside the job; `member` tells its kind."""
 
     precision: str
+    member: str
     window: int
     file: str
 
@@ -69,7 +70,7 @@ def gather(job: Job, folder: Path) -> tuple[Exam, list[Found]]:
     """The exam, and the job's contestants ready to be timed and asked or the reasons why they aren't there."""
     material = gathered(Path(job.run), Path(job.bundle), job.config)
     trunk, tape, runtimes = material.run.trunk, material.tape, {".tflite": job.runtime}
-    graphs = {(each.precision, "window.tflite", each.window): (folder / each.file).read_bytes() for each in job.graphs}
+    graphs = {(each.precision, each.member, each.window): (folder / each.file).read_bytes() for each in job.graphs}
     found = list(observers(material, Path(job.bundle), (job.runtime,)))
     found += contestants.steps(material.artifacts, runtimes, trunk, tape)
     found += contestants.window_graphs(graphs, runtimes, trunk, tape)

@@ -80,7 +80,7 @@ def _job(folder: Path, runtime: str, material: Material, bundle_path: Path, conf
     wanted = []
     for (precision, member, size), content in graphs.items():
         if member.endswith(".tflite"):
-            wanted.append(Graph(precision=precision, window=size, file=f"{precision}-{size}.tflite"))
+            wanted.append(Graph(precision=precision, member=member, window=size, file=f"{precision}-{size}-{member}"))
             (folder / wanted[-1].file).write_bytes(content)
     run = material.artifacts.parent
     alone = msgspec.structs.replace(config, tflite_python=None)

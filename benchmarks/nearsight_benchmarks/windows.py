@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from nearsight.errors import BundleError
 from nearsight.trunk import Trunk, Weights
+from nearsight_export.variants import FUSED
 
-__all__ = ["KerasWindow", "OnnxWindow", "TfliteWindow", "WindowGraph", "window_graph"]
+__all__ = ["KerasWindow", "OnnxWindow", "TfliteWindow", "WindowGraph", "named", "window_graph"]
 
 Floats = NDArray[np.float32]
 Codes = NDArray[np.int32]
@@ -29,22 +30,31 @@ class WindowGraph(Protocol):
         ...
 
 
-def window_graph(runtime: str, model: bytes) -> WindowGraph:
+def named(precision: str, member: str, size: int, runtime: str) -> str:
+    """What a window graph is called in every table."""
+    return f"{'fused ' if member == FUSED else ''}window {size} {precision} · {runtime}"
+
+
+def window_graph(runtime: str, member: str, model: bytes) -> WindowGraph:
     """A window graph in the runtime "litert", "tflite" or "onnx". Raises `BundleError` where it can't be loaded."""
     if runtime == "onnx":
         return OnnxWindow(model)
     try:
-        return TfliteWindow(runtime, model)
+        return TfliteWindow(runtime, model, keeps_state=member == FUSED)
     except (RuntimeError, ValueError) as error:
         raise BundleError(f"it can't be loaded there ({' '.join(str(error).split())})") from error
 
 
 class TfliteWindow:
-    """A TFLite window graph in LiteRT or tflite-runtime, one history per call."""
+    """A TFLite window graph in LiteRT or tflite-runtime, one history per call.
+
+    The fused LSTM `keeps_state` from call to call, so that each call must begin with a reset to be right.
+    """
 
     batch = 1
 
-    def __init__(self, runtime: str, model: bytes) -> None:
+    def __init__(self, runtime: str, model: bytes, *, keeps_state: bool = False) -> None:
+        self._keeps_state = keeps_state
         interpreter = importlib.import_module(_INTERPRETERS[runtime]).Interpreter
         self._interpreter = interpreter(model_content=model, num_threads=1)
         self._interpreter.allocate_tensors()
@@ -55,6 +65,8 @@ class TfliteWindow:
 
     def run(self, codes: Codes, numbers: Floats, length: Codes) -> Floats:
         """See `WindowGraph.run`."""
+        if self._keeps_state:
+            self._interpreter.reset_all_variables()
         self._interpreter.set_tensor(self._codes, codes)
         self._interpreter.set_tensor(self._numbers, numbers)
         self._interpreter.set_tensor(self._length, length)

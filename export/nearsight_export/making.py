@@ -9,10 +9,9 @@ from nearsight_export.ort import quantised
 from nearsight_export.samples import Samples
 from nearsight_export.tflite import converted
 from nearsight_export.tracing import Traced, step_function, unrolled_window_function, window_function
+from nearsight_export.variants import FUSED
 
-__all__ = ["FUSED", "Maker"]
-
-FUSED = "window_fused.tflite"
+__all__ = ["Maker"]
 
 
 class Maker:

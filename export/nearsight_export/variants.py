@@ -1,6 +1,6 @@
 """The variants that an export makes: which graphs each holds, and at which precision."""
 
-__all__ = ["MEMBERS", "PRECISIONS", "VARIANTS", "artifacts", "onnx_source"]
+__all__ = ["FUSED", "MEMBERS", "PRECISIONS", "VARIANTS", "artifacts", "onnx_source"]
 
 PRECISIONS = {
     "fp32": "32-bit floats throughout",
@@ -8,6 +8,7 @@ PRECISIONS = {
     "int8": "8-bit weights, activations quantised as they come (dynamic range)",
     "int8-full": "8-bit weights, 16-bit activations and state, integers throughout",
 }
+FUSED = "window_fused.tflite"  # TFLite's own LSTM operator: a peer for benchmarks, in no bundle
 MEMBERS = ("step.tflite", "window.tflite", "step.onnx", "window.onnx")
 VARIANTS = {"fp32": MEMBERS, "fp16": MEMBERS[:2], "int8": MEMBERS, "int8-full": MEMBERS[:2]}
 

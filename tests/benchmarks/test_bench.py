@@ -45,9 +45,10 @@ def test_everybody_takes_part(results, device):
     steps = {f"step {precision} · LiteRT" for precision in ("fp32", "fp16", "int8", "int8-full")}
     steps |= {f"step {precision} · ONNX Runtime" for precision in ("fp32", "int8")} | {"step fp32 · NumPy"}
     windows = {name.replace("step", f"window {size}") for name in steps if "NumPy" not in name for size in WINDOWS}
+    fused = {f"fused window {size} {precision} · LiteRT" for size in WINDOWS for precision in ("fp32", "int8")}
     keras = {f"Keras {call}, window {size}" for call in ("model(x)", "predict") for size in WINDOWS}
     observed = {f"observe · {name}, event {n}" for name in ("LiteRT", "ONNX Runtime", "NumPy") for n in ("10", "300")}
-    assert names == steps | windows | keras | observed | {"LightGBM", "BG/NBD"}
+    assert names == steps | windows | fused | keras | observed | {"LightGBM", "BG/NBD"}
     assert set(results.skipped) == (set() if device[1] == "tflite" else {"TFLite"})
     assert {rate.runtime for rate in results.throughput} == {"LiteRT", "ONNX Runtime", "NumPy"}
 

@@ -13,11 +13,10 @@ from nearsight.heads import calibrated
 from nearsight.manifest import Manifest, model_id
 from nearsight_export.conversion import Job, convert, prepare
 from nearsight_export.exam import Exam
-from nearsight_export.making import FUSED
 from nearsight_export.replay import replayed
 from nearsight_export.samples import collected
 from nearsight_export.source import SourceModel, trained_answers
-from nearsight_export.variants import VARIANTS, artifacts
+from nearsight_export.variants import FUSED, VARIANTS, artifacts
 from nearsight_export.vectors import invented
 from nearsight_training.config import Fitting, LogConfig, Size
 from nearsight_training.histories import Histories

@@ -11,9 +11,10 @@ from nearsight.backends.reference import NumpyBackend
 from nearsight.spec import Category, Spec, Steps
 from nearsight_export import onnx_graphs
 from nearsight_export.flatbuffer import foreign_operators, operators
-from nearsight_export.making import FUSED, Maker
+from nearsight_export.making import Maker
 from nearsight_export.replay import replayed
 from nearsight_export.samples import Samples, collected
+from nearsight_export.variants import FUSED
 from nearsight_export.windows import loaded_window
 from nearsight_training.tensorflow import tf
 
