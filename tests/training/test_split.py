@@ -126,6 +126,12 @@ def test_a_users_split_depends_on_the_user_and_the_seed_alone(seed, count):
     assert np.array_equal(assign_users(users[:count], 0.1, 0.2, seed), whole[:count])
 
 
+def test_another_seed_splits_otherwise():
+    users = np.arange(2000).astype(str)
+    both = (assign_users(users, 0.1, 0.2, 1) == TEST) & (assign_users(users, 0.1, 0.2, 2) == TEST)
+    assert both.mean() == pytest.approx(0.2 * 0.2, abs=0.015)
+
+
 def test_shares_are_kept():
     split = assign_users(np.arange(20_000).astype(str), 0.1, 0.2, 1)
     assert np.bincount(split) / 20_000 == pytest.approx([0.7, 0.1, 0.2], abs=0.01)
