@@ -90,6 +90,18 @@ def test_training_ends_with_the_weights_that_were_best_on_validation():
     assert all(np.array_equal(one, other) for one, other in zip(model.get_weights(), first_of_next, strict=True))
 
 
+def test_dropout_falls_on_training_alone():
+    """Weights that hardly move have the same validation loss after each epoch, and another training loss."""
+    prepared = prepare(busy_log(users=200), TINY)
+    training, validation = (prepared.histories.select(part) for part in (TRAIN, VALIDATION))
+    fitting = msgspec.structs.replace(TINY.fitting, epochs=2, dropout=0.5, learning_rate=1e-12)
+    seeded(1)
+    model = build(trunk_of(prepared.spec, prepared.heads, TINY.size), asks=True, dropout=fitting.dropout)
+    one, other = fit(model, training, validation, prepared.heads, fitting, 32)
+    assert one.validation_loss == pytest.approx(other.validation_loss, rel=1e-6)
+    assert one.loss != pytest.approx(other.loss, rel=1e-6)
+
+
 HEADS = (
     BinaryHead(name="a", start=0, events=("a",), within_seconds=1.0, scale=0.5, offset=-1.0, threshold=0.3),
     BinaryHead(name="b", start=1, events=("b",), within_seconds=2.0, scale=2.0, offset=0.25, threshold=0.6),
