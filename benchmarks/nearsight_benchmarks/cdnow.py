@@ -142,7 +142,7 @@ def _network(prepared: Prepared, told: LogConfig, asked: Questions, progress: Pr
 
     learned = learn(prepared, told, None, progress)
     backend = NumpyBackend(calibrated(learned.weights, learned.heads), learned.trunk)
-    replay = replayed(backend, learned.trunk, prepared.spec, prepared.histories.select(TEST))
+    replay = replayed(backend, learned.trunk, prepared.histories.select(TEST))
     probabilities: NDArray[np.float64] = replay.asked[asked.indices, 0].astype(np.float64)
     return probabilities
 

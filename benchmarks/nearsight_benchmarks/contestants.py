@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from nearsight.backends import Backend, choose
 from nearsight.errors import BundleError, InputError
-from nearsight.spec import Spec
 from nearsight.trunk import Trunk, Weights
 from nearsight_benchmarks.peers import Past, Peer
 from nearsight_benchmarks.questions import Questions, windows
@@ -49,7 +48,6 @@ class Exam(msgspec.Struct, frozen=True):
 
     histories: Histories
     kinds: tuple[Questions, ...]
-    spec: Spec
     trunk: Trunk
     column: int
 
@@ -169,7 +167,7 @@ def step(variant: str, runtime: str, member: str, content: bytes, trunk: Trunk, 
     asked = _OneByOne(backend) if runtime == "onnx" and variant == "int8" else backend
 
     def answer(exam: Exam) -> Answers:
-        replay = replayed(asked, exam.trunk, exam.spec, exam.histories)
+        replay = replayed(asked, exam.trunk, exam.histories)
         by_kind = {"event": replay.heads, "ask": replay.asked}
         return {kind.kind: by_kind[kind.kind][kind.indices, exam.column].astype(np.float64) for kind in exam.kinds}
 
@@ -192,7 +190,7 @@ def _answering(graph: WindowGraph, run: Callable[..., Any], size: int) -> Callab
 def _through(
     graph: WindowGraph, exam: Exam, asked: Questions, run: Callable[..., Any], size: int
 ) -> NDArray[np.float64]:
-    codes, numbers, length = windows(exam.histories, exam.spec, asked, size)
+    codes, numbers, length = windows(exam.histories, asked, size)
     batches = [slice(start, start + graph.batch) for start in range(0, len(asked), graph.batch)]
     found = [run(codes[at], numbers[at], length[at])[:, exam.column] for at in batches]
     return np.concatenate(found).astype(np.float64)

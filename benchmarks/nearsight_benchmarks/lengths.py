@@ -70,7 +70,7 @@ def _converted(
         job = Job(trunk=run.trunk, window=size, artifacts=tuple(wanted))
         # Samples calibrate the ranges of integers; the other precisions have none, and collecting them takes a while.
         some = _some(histories, any(artifact.startswith("int8-full/") for artifact in wanted))
-        prepare(folder, job, weights, collected(run.trunk, run.spec, weights, size, some, seed))
+        prepare(folder, job, weights, collected(run.trunk, weights, size, some, seed))
         failures = convert(folder)
         found, reasons = Graphs(), dict[str, str]()
         for artifact in wanted:

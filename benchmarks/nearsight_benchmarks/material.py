@@ -84,7 +84,7 @@ def gathered(run_path: Path, bundle_path: Path, config: BenchConfig) -> Material
         target,
         histories.select(_TRAIN),
         histories.select(_VALIDATION),
-        Exam(test, kinds, run.spec, run.trunk, head.start),
+        Exam(test, kinds, run.trunk, head.start),
         Tape(test, run.spec.clock is not None),
     )
 

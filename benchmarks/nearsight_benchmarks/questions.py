@@ -6,9 +6,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from nearsight.spec import Spec
 from nearsight_benchmarks.peers import Past
-from nearsight_export.replay import begins, fresh_questions, places
 from nearsight_training.histories import Histories
 
 __all__ = ["Questions", "pasts", "questions", "sample", "windows"]
@@ -79,15 +77,13 @@ def pasts(histories: Histories, asked: Questions, targets: frozenset[str]) -> It
         yield Past(histories.times[span], histories.codes[span, 0], values[span], is_target[span], now)
 
 
-def windows(histories: Histories, spec: Spec, asked: Questions, size: int) -> Window:
+def windows(histories: Histories, asked: Questions, size: int) -> Window:
     """Each question's last rows since the history began, as many as `size` holds, padded on the right.
 
     Returns codes `(Q, T, K)`, numbers `(Q, T, N)` and the true lengths `(Q,)`; an ask's *now* row is its last.
     """
     is_ask = asked.kind == "ask"
-    before = places(begins(spec, histories), len(histories.codes))[asked.events] + 1
-    if is_ask:
-        before[fresh_questions(spec, histories)[asked.indices]] = 0
+    before = histories.since_fresh[asked.events] + 1
     kept = np.minimum(before, size - is_ask)
     inside = np.arange(size) < kept[:, None]
     rows = np.where(inside, asked.events[:, None] - kept[:, None] + 1 + np.arange(size), 0)

@@ -24,6 +24,8 @@ __all__ = [
     "Name",
     "NextEvent",
     "Out",
+    "ResetAfter",
+    "ResetEvents",
     "Seed",
     "Source",
     "Split",
@@ -164,6 +166,25 @@ MinUsers = Annotated[
         metavar="N",
         min=1,
         help="A name that fewer users have stays out of the model, so that it can't give anybody away.",
+        rich_help_panel="An event log",
+    ),
+]
+ResetAfter = Annotated[
+    str,
+    typer.Option(
+        metavar="DURATION",
+        help="Start a history anew with the first event after such a gap: 30m makes sessions. Without it: never.",
+        show_default=False,
+        rich_help_panel="An event log",
+    ),
+]
+ResetEvents = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="EVENTS",
+        help="Start a history anew after so many events. Without it: never.",
+        show_default=False,
         rich_help_panel="An event log",
     ),
 ]

@@ -7,6 +7,7 @@ import typer
 from msgspec.structs import replace
 
 from nearsight.errors import InputError
+from nearsight.spec import Reset
 from nearsight_cli import options
 from nearsight_cli.manual import manual
 from nearsight_cli.options import LOG, TABLE
@@ -21,7 +22,7 @@ __all__ = ["register", "train"]
 
 _LOG_ONLY = (
     *("user", "time", "event", "every", "field", "category", "min_users"),
-    *("target", "within", "next_event", "split", "cutoff", "window"),
+    *("target", "within", "next_event", "split", "cutoff", "window", "reset_after", "reset_events"),
 )
 
 
@@ -55,6 +56,8 @@ def train(
     cutoff: options.Cutoff = "",
     test_share: options.TestShare = LOG.test_share,
     validation_share: options.ValidationShare = LOG.validation_share,
+    reset_after: options.ResetAfter = "",
+    reset_events: options.ResetEvents = None,
     window: options.Window = LOG.window,
     filters: options.Filters = LOG.size.filters,
     units: options.Units = LOG.size.units,
@@ -91,6 +94,7 @@ def train(
             test_share=test_share,
             validation_share=validation_share,
             min_users=min_users,
+            reset=_reset(reset_after, reset_events),
             window=window,
             size=size,
             fitting=fitting,
@@ -121,6 +125,12 @@ def _targets(events: list[str], within: str, name: str) -> tuple[Target, ...]:
             "add the other, as in --target purchase --within 7d"
         )
     return (Target(name=name or "_or_".join(events), events=tuple(events), within_seconds=seconds(within)),)
+
+
+def _reset(after: str, events: int | None) -> Reset:
+    from nearsight_training.labels import seconds
+
+    return Reset(gap_seconds=seconds(after) if after else None, max_events=events)
 
 
 def _table_name(given: set[str], name: str) -> str:

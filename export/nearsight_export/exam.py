@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 
 from nearsight.backends.reference import NumpyBackend
 from nearsight.heads import BinaryHead, Head
-from nearsight.spec import Spec
 from nearsight.trunk import Trunk, Weights
-from nearsight_export.replay import begins, labelled, places, replayed, streamed
+from nearsight_export.replay import labelled, replayed, streamed
 from nearsight_export.windows import Windows, drawn_windows, joined
 from nearsight_training.answers import scored
 from nearsight_training.histories import Histories
@@ -38,7 +37,6 @@ class Exam:
     def __init__(
         self,
         trunk: Trunk,
-        spec: Spec,
         heads: tuple[Head, ...],
         weights: Weights,
         histories: Histories,
@@ -46,21 +44,14 @@ class Exam:
         cutoff: float | None,
         seed: int,
     ) -> None:
-        self.trunk, self.spec, self.heads, self.cutoff, self.seed, self.window = (
-            trunk,
-            spec,
-            heads,
-            cutoff,
-            seed,
-            window,
-        )
+        self.trunk, self.heads, self.cutoff, self.seed, self.window = trunk, heads, cutoff, seed, window
         self.histories = _limited(histories, seed)
         self.reference = NumpyBackend(weights, trunk)
 
     @cached_property
     def expected(self) -> Floats:
         """The reference's heads `(E + Q, O)`."""
-        replay = replayed(self.reference, self.trunk, self.spec, self.histories)
+        replay = replayed(self.reference, self.trunk, self.histories)
         return np.concatenate([replay.heads, replay.asked])
 
     @cached_property
@@ -71,7 +62,7 @@ class Exam:
     @cached_property
     def lengths(self) -> NDArray[np.int64]:
         """How many events precede each decision's answer, itself included, since an empty state `(E + Q,)`."""
-        before = places(begins(self.spec, self.histories), len(self.histories.codes)) + 1
+        before = self.histories.since_fresh + 1
         return np.concatenate([before, before[self.histories.ask_events]])
 
     @cached_property
@@ -81,8 +72,8 @@ class Exam:
         for paper in self.papers:
             scored_ones[paper.decisions] = True
         return joined(
-            drawn_windows(self.spec, self.histories, self.window, _SCORED_WINDOWS, self.seed, scored_ones),
-            drawn_windows(self.spec, self.histories, self.window, _OTHER_WINDOWS, self.seed, ~scored_ones),
+            drawn_windows(self.histories, self.window, _SCORED_WINDOWS, self.seed, scored_ones),
+            drawn_windows(self.histories, self.window, _OTHER_WINDOWS, self.seed, ~scored_ones),
         )
 
     @cached_property

@@ -33,13 +33,18 @@ def loaded(content: bytes) -> onnxruntime.InferenceSession:
 
 
 def quantised(model: bytes) -> bytes:
-    """The same graph with 8-bit weights and activations that are quantised as they come, by onnxruntime's tool."""
+    """The same graph with 8-bit weights and activations that are quantised as they come, by onnxruntime's tool.
+
+    The weights are unsigned, as the activations are: without a processor's dot-product instructions (VNNI), products of
+    signed and unsigned bytes are added in 16 bits, which overflow. Probabilities were then off by 0.0075 in the mean,
+    all to one side, against 0.0006 with unsigned weights.
+    """
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "source.onnx"), Path(folder, "target.onnx")
         source.write_bytes(model)
         logging.disable(logging.WARNING)  # it advises to pre-process graphs; these have nothing to infer
         try:
-            quantize_dynamic(source, target, weight_type=QuantType.QInt8, extra_options={"MatMulConstBOnly": True})
+            quantize_dynamic(source, target, weight_type=QuantType.QUInt8, extra_options={"MatMulConstBOnly": True})
         finally:
             logging.disable(logging.NOTSET)
         return target.read_bytes()

@@ -55,7 +55,7 @@ class Production:
         run, needed = self.run, bundled(self.config).values()
         wanted = tuple(dict.fromkeys((*artifacts(self.config.variants), *needed)))
         validation, seed = self._split("validation"), self.config.seed
-        samples = collected(run.trunk, run.spec, source.folded, run.window, validation, seed)
+        samples = collected(run.trunk, source.folded, run.window, validation, seed)
         prepare(folder, Job(trunk=run.trunk, window=run.window, artifacts=wanted), source.folded, samples)
         failures = convert(folder, self.progress)
         for artifact in needed:
@@ -71,7 +71,6 @@ class Production:
         vectors = invented(manifest, source.folded, config.seed)
         exam = Exam(
             trunk=run.trunk,
-            spec=run.spec,
             heads=source.heads,
             weights=source.folded,
             histories=self._split("test"),

@@ -14,7 +14,7 @@ from nearsight.manifest import Manifest
 from nearsight_export.certificate import RUNTIMES, certified, source_error
 from nearsight_export.errors import CertificateError
 from nearsight_export.exam import Exam
-from nearsight_export.replay import begins, places, replayed
+from nearsight_export.replay import replayed
 from nearsight_export.reports import Certificate, Certified, PruningReport
 from nearsight_training.metrics import Interval, auc, paired_difference
 from nearsight_training.progress import SILENT, Progress
@@ -46,7 +46,7 @@ def proven(
     Raises `CertificateError` at the first figure beyond its bound.
     """
     progress.start("Proving", len(files) + 1)
-    error = source_error(exam, trained, _uncut(exam))
+    error = source_error(exam, trained)
     progress.advance(f"the step equals the trained network within {error:.1g}")
     found = {}
     for artifact, content in files.items():
@@ -75,7 +75,8 @@ def lost_auc(exam: Exam, before: NumpyBackend, artifact: str, content: bytes) ->
         if interval.low > LARGEST_LOSS:
             raise CertificateError(
                 f"{artifact}: {name} loses {interval.value:.4f} of AUC against the trained network where at most "
-                f"{LARGEST_LOSS} is allowed: no bundle was written; export with a lower sparsity or another variant"
+                f"{LARGEST_LOSS} is allowed: no bundle was written; pass a lower --sparsity (0 prunes nothing) or "
+                "another --variant"
             )
     return lost
 
@@ -96,12 +97,5 @@ def certificate_of(
 
 
 def _answers(exam: Exam, backend: Backend) -> Floats:
-    replay = replayed(backend, exam.trunk, exam.spec, exam.histories)
+    replay = replayed(backend, exam.trunk, exam.histories)
     return np.concatenate([replay.heads, replay.asked])
-
-
-def _uncut(exam: Exam) -> NDArray[np.bool_]:
-    """Which decisions `(E + Q,)` follow a whole history; the specification may have begun others anew."""
-    histories = exam.histories
-    whole = places(begins(exam.spec, histories), len(histories.codes)) == histories.positions
-    return np.concatenate([whole, whole[histories.ask_events]])

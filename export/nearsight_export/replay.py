@@ -7,18 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearsight.backends import Backend
-from nearsight.cursor import segment_starts
-from nearsight.spec import Spec
 from nearsight.trunk import Trunk
 from nearsight_training.histories import Histories
 
 __all__ = [
     "BLOCK",
     "Replay",
-    "begins",
-    "fresh_questions",
     "labelled",
-    "places",
     "replayed",
     "streamed",
     "streamed_states",
@@ -41,24 +36,12 @@ class Replay(msgspec.Struct, frozen=True):
     asked_states: Floats
 
 
-def begins(spec: Spec, histories: Histories) -> NDArray[np.int64]:
-    """The events `(G,)` that meet an empty state."""
-    times = histories.times if spec.clock else None
-    return segment_starts(spec, times, histories.starts, len(histories.codes))
-
-
-def places(starts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """How many events each event follows since an empty state, `(size,)`."""
-    lengths: NDArray[np.int64] = np.diff(starts, append=size)
-    return np.arange(size) - np.repeat(starts, lengths)
-
-
 def labelled(histories: Histories) -> NDArray[np.int8]:
     """The labels of all decisions, those after events before those at questions: `(E + Q, B)`."""
     return np.concatenate([histories.labels, histories.ask_labels])
 
 
-def replayed(backend: Backend, trunk: Trunk, spec: Spec, histories: Histories, *, keep: bool = False) -> Replay:
+def replayed(backend: Backend, trunk: Trunk, histories: Histories, *, keep: bool = False) -> Replay:
     """Step whole histories and, from the states between, their questions; `keep` keeps the states."""
     events, questions, asked_after = len(histories.codes), len(histories.ask_codes), histories.ask_events
     heads = np.zeros((events, trunk.outputs), np.float32)
@@ -66,7 +49,7 @@ def replayed(backend: Backend, trunk: Trunk, spec: Spec, histories: Histories, *
     asked_states = np.zeros((questions, trunk.state_size), np.float32)
     by_event = np.argsort(asked_after, kind="stable")
     sorted_after = asked_after[by_event]
-    for at, answers, before, after in _blocks(backend, trunk, histories, begins(spec, histories)):
+    for at, answers, before, after in _blocks(backend, trunk, histories):
         heads[at] = answers
         if keep:
             states[at] = before
@@ -74,7 +57,6 @@ def replayed(backend: Backend, trunk: Trunk, spec: Spec, histories: Histories, *
         waiting = np.repeat(np.arange(len(at)), highs - lows)
         within = np.arange(len(waiting)) - np.repeat(np.cumsum(highs - lows) - (highs - lows), highs - lows)
         asked_states[by_event[lows[waiting] + within]] = after[waiting]
-    asked_states[fresh_questions(spec, histories)] = 0.0
     asked = _answers(backend, trunk, histories.ask_codes, histories.ask_numbers, asked_states)
     return Replay(heads, asked, states, asked_states if keep else asked_states[:0])
 
@@ -100,12 +82,13 @@ def _stream(
 
 
 def _blocks(
-    backend: Backend, trunk: Trunk, histories: Histories, starts: NDArray[np.int64]
+    backend: Backend, trunk: Trunk, histories: Histories
 ) -> Iterator[tuple[NDArray[np.int64], Floats, Floats, Floats]]:
     """For each step of each block: which events it took, the heads, and the states before and after.
 
     Segments of like length go together; those that have ended repeat their last row, unread.
     """
+    starts = np.flatnonzero(histories.fresh)
     lengths = np.diff(starts, append=len(histories.codes))
     by_length = np.argsort(-lengths, kind="stable")
     for first in range(0, len(starts), BLOCK):
@@ -118,15 +101,6 @@ def _blocks(
             going = int(np.count_nonzero(lengths[block] > turn))
             yield at[:going], heads[:going], state[:going], after[:going]
             state = after
-
-
-def fresh_questions(spec: Spec, histories: Histories) -> NDArray[np.bool_]:
-    """Which questions `(Q,)` the specification lets meet an empty state."""
-    after = histories.ask_events
-    counts = places(begins(spec, histories), len(histories.codes))[after] + 1
-    gaps = histories.ask_time - histories.times[after]
-    due = [spec.reset.due(int(count), float(gap)) for count, gap in zip(counts, gaps, strict=True)]
-    return np.array(due, bool)
 
 
 def _answers(backend: Backend, trunk: Trunk, codes: NDArray[np.int32], numbers: Floats, states: Floats) -> Floats:

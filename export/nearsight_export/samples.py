@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearsight.backends.reference import NumpyBackend
-from nearsight.spec import Spec
 from nearsight.trunk import Trunk, Weights
 from nearsight_export.replay import BLOCK, replayed, streamed_states
 from nearsight_export.windows import drawn_windows, joined
@@ -46,14 +45,14 @@ class Samples(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
 
-def collected(trunk: Trunk, spec: Spec, weights: Weights, window: int, histories: Histories, seed: int) -> Samples:
+def collected(trunk: Trunk, weights: Weights, window: int, histories: Histories, seed: int) -> Samples:
     """Roll histories out in float32 and keep up to 2,048 steps and 256 windows.
 
     The steps, and half of the windows at their ends, hold for every number and every part of the state those where it
     is smallest and largest, because a range that is calibrated too narrowly clips; the rest is drawn. Among them are
     the states of one stream of 2,000 events without an end, since devices stream for months.
     """
-    replay = replayed(NumpyBackend(weights, trunk), trunk, spec, histories, keep=True)
+    replay = replayed(NumpyBackend(weights, trunk), trunk, histories, keep=True)
     stream = np.arange(_STREAM) % len(histories.codes)
     codes = np.concatenate([histories.codes, histories.ask_codes, histories.codes[stream]])
     numbers = np.concatenate([histories.numbers, histories.ask_numbers, histories.numbers[stream]])
@@ -65,8 +64,8 @@ def collected(trunk: Trunk, spec: Spec, weights: Weights, window: int, histories
     kept = np.array(sorted(extremes | set(others.tolist())))
     telling = np.isin(np.arange(len(replay.heads) + len(replay.asked)), list(extremes))
     windows = joined(
-        drawn_windows(spec, histories, window, _WINDOWS, seed, telling),
-        drawn_windows(spec, histories, window, _WINDOWS, seed, ~telling),
+        drawn_windows(histories, window, _WINDOWS, seed, telling),
+        drawn_windows(histories, window, _WINDOWS, seed, ~telling),
     )
     return Samples(
         step_codes=codes[kept],

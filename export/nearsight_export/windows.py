@@ -7,9 +7,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from nearsight.spec import Spec
 from nearsight_export.ort import loaded
-from nearsight_export.replay import begins, fresh_questions, places
 from nearsight_training.histories import Histories
 
 __all__ = ["LiteRtWindow", "OnnxWindow", "WindowGraph", "Windows", "drawn_windows", "joined", "loaded_window"]
@@ -38,19 +36,17 @@ class WindowGraph(Protocol):
 
 
 def drawn_windows(
-    spec: Spec, histories: Histories, size: int, most: int, seed: int, only: NDArray[np.bool_] | None = None
+    histories: Histories, size: int, most: int, seed: int, only: NDArray[np.bool_] | None = None
 ) -> Windows:
     """Up to `most` decisions that a window of `size` rows holds whole, with the rows since the empty state.
 
     `only` `(E + Q,)` says which decisions may be drawn.
     """
-    events = len(histories.codes)
-    before = places(begins(spec, histories), events)
+    before = histories.since_fresh
     lengths = np.concatenate([before + 1, before[histories.ask_events] + 2])
     fits = lengths <= size
     if only is not None:
         fits &= only
-    fits[events:] &= ~fresh_questions(spec, histories)
     candidates = np.flatnonzero(fits)
     chosen = np.sort(np.random.default_rng(seed).permutation(candidates)[:most])
     return _windows(histories, chosen, lengths[chosen], size)

@@ -33,18 +33,13 @@ class Rows(msgspec.Struct, frozen=True):
         """The same rows with a *now* row behind each history. Raises `EventError` without a clock or a time."""
         if encoder.spec.clock is None:
             raise EventError("this model's events have no times, so it can't look ahead: leave time out")
-        seconds, reset = encoder.seconds(time), encoder.spec.reset
-        due = [reset.due(cursor.count, cursor.gap(seconds)) for cursor in self.cursors]
-        cursors = [Cursor() if stale else cursor for stale, cursor in zip(due, self.cursors, strict=True)]
-        now = [encoder.now(seconds, cursor) for cursor in cursors]
-        kept = np.where(due, 0, self.lengths)
-        ends = np.cumsum(kept)
-        events = np.repeat(np.cumsum(self.lengths) - self.lengths - ends + kept, kept) + np.arange(kept.sum())
+        seconds, ends = encoder.seconds(time), np.cumsum(self.lengths)
+        now = [encoder.now(seconds, cursor) for cursor in self.cursors]
         return Rows(
-            np.insert(self.codes[events], ends, np.concatenate([codes for codes, _ in now]), axis=0),
-            np.insert(self.numbers[events], ends, np.concatenate([numbers for _, numbers in now]), axis=0),
-            kept + 1,
-            cursors,
+            np.insert(self.codes, ends, np.concatenate([codes for codes, _ in now]), axis=0),
+            np.insert(self.numbers, ends, np.concatenate([numbers for _, numbers in now]), axis=0),
+            self.lengths + 1,
+            self.cursors,
         )
 
 
@@ -52,7 +47,7 @@ def encoded(encoder: Encoder, events: Sequence[Event], lengths: NDArray[np.int64
     """Encode histories laid end to end; `lengths` `(H,)` may hold zeros. Raises `EventError` as `Encoder` does."""
     names, times, fields = _columns(encoder, events)
     ends = np.cumsum(lengths)
-    begins = segment_starts(encoder.spec, times, (ends - lengths)[lengths > 0], len(events))
+    begins = segment_starts(encoder.spec.reset, times, (ends - lengths)[lengths > 0], len(events))
     codes, numbers = encoder.columns(names, times, fields, begins)
     last = np.searchsorted(begins, ends, "left") - 1
     since = np.where(lengths > 0, begins[np.maximum(last, 0)] if len(begins) else 0, ends)

@@ -89,16 +89,16 @@ def played(manifest: Manifest, backend: Backend, history: History) -> Iterator[P
     cursor, state = Cursor(), empty
     for moment in history.moments:
         seconds = encoder.seconds(moment.time)
-        due = reset.due(cursor.count, cursor.gap(seconds))
-        here, before = (Cursor(), empty) if due else (cursor, state)
         if moment.event is None:
-            codes, numbers = encoder.now(seconds, here)
+            codes, numbers = encoder.now(seconds, cursor)
         else:
-            codes, numbers = encoder.event(moment.event, seconds, moment.fields, here)
-        heads, embedding, after = backend.step(codes, numbers, before)
+            if reset.due(cursor.count, cursor.gap(seconds)):
+                cursor, state = Cursor(), empty
+            codes, numbers = encoder.event(moment.event, seconds, moment.fields, cursor)
+        heads, embedding, after = backend.step(codes, numbers, state)
         if moment.event is not None:
-            here.advance(seconds)
-            cursor, state = here, after
+            cursor.advance(seconds)
+            state = after
         yield Played(codes=codes, numbers=numbers, heads=heads, embedding=embedding, state=state)
 
 

@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from nearsight.spec import Spec
+from nearsight.spec import Reset
 
 __all__ = ["Cursor", "latest_times", "segment_starts"]
 
@@ -33,22 +33,21 @@ class Cursor(msgspec.Struct, array_like=True):
 
 
 def segment_starts(
-    spec: Spec, times: NDArray[np.float64] | None, starts: NDArray[np.int64], size: int
+    reset: Reset, times: NDArray[np.float64] | None, starts: NDArray[np.int64], size: int
 ) -> NDArray[np.int64]:
-    """Where an empty state begins: the starts of the histories and, within them, where `spec.reset` says so.
+    """Where an empty state begins: the starts of the histories and, within them, where `reset` says so.
 
     `times` `(E,)` are seconds, `starts` `(H,)` the sorted first events of histories that aren't empty, among `size`
     events. Returns `(≥ H,)` int64, sorted.
     """
     fresh = np.zeros(size, bool)
     fresh[starts] = True
-    reset = spec.reset
     if reset.gap_seconds is None and reset.max_events is None:
         return starts
     clock = np.zeros(size) if times is None else times
     gaps = np.diff(clock, prepend=clock[:1])
     if (gaps[~fresh] < 0).any():
-        return _replayed_starts(spec, clock, fresh)
+        return _replayed_starts(reset, clock, fresh)
     if reset.gap_seconds is not None:
         fresh |= gaps > reset.gap_seconds
     if reset.max_events is not None:
@@ -58,11 +57,11 @@ def segment_starts(
     return np.flatnonzero(fresh)
 
 
-def _replayed_starts(spec: Spec, times: NDArray[np.float64], fresh: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _replayed_starts(reset: Reset, times: NDArray[np.float64], fresh: NDArray[np.bool_]) -> NDArray[np.int64]:
     """The same event by event, for a log whose clock runs backwards somewhere."""
     cursor = Cursor()
     for event, time in enumerate(times.tolist()):
-        if fresh[event] or spec.reset.due(cursor.count, cursor.gap(time)):
+        if fresh[event] or reset.due(cursor.count, cursor.gap(time)):
             fresh[event] = True
             cursor = Cursor()
         cursor.advance(time)

@@ -33,7 +33,7 @@ class Session:
     """A stream of one user's events. Not safe for use from several threads at once.
 
     An event that raises leaves the session as it was. A time earlier than the last event's counts as the last
-    event's time. Where the specification says so, a long gap or a full count starts the history anew.
+    event's time. Where the specification says so, the event after a long gap or a full count starts the history anew.
     """
 
     __slots__ = ("_cursor", "_model", "_reset", "_state", "_step")
@@ -78,9 +78,8 @@ class Session:
         if model.encoder.spec.clock is None:
             raise EventError("this model's events have no times, so it can't look ahead: keep the last reading")
         seconds = model.encoder.seconds(time)
-        cursor, state = self._history(seconds)
-        codes, numbers = model.encoder.now(seconds, cursor)
-        heads, embedding, _ = self._step(codes, numbers, state)
+        codes, numbers = model.encoder.now(seconds, self._cursor)
+        heads, embedding, _ = self._step(codes, numbers, self._state)
         return Reading(model.questions, heads, embedding)
 
     def snapshot(self) -> bytes:
@@ -88,7 +87,7 @@ class Session:
         return freeze(self._model.id, self._cursor, self._state)
 
     def _history(self, seconds: float) -> tuple[Cursor, NDArray[np.float32]]:
-        """The cursor and state that something at `seconds` follows: empty ones where the history begins anew."""
+        """The cursor and state that an event at `seconds` follows: empty ones where it starts the history anew."""
         cursor = self._cursor
         if self._reset is not None and self._reset.due(cursor.count, cursor.gap(seconds)):
             return Cursor(), self._model.empty_state()

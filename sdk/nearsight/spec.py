@@ -70,13 +70,16 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Reset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """When a history starts anew from an empty state; `None` twice means never."""
+    """After which gap or how many events the next event starts a history anew, from an empty state; never by default.
+
+    A question between events never does: it is about the history that stands, and silence is a part of that.
+    """
 
     gap_seconds: float | None = None
     max_events: int | None = None
 
     def due(self, count: int, gap_seconds: float) -> bool:
-        """Whether an event `gap_seconds` after the last of `count` events begins a new history."""
+        """Whether an event `gap_seconds` after the last of `count` events starts a history anew."""
         full = self.max_events is not None and count >= self.max_events
         return full or (self.gap_seconds is not None and gap_seconds > self.gap_seconds)
 

@@ -59,7 +59,7 @@ def run_path(tmp_path_factory):
     folder = path / "artifacts"
     folder.mkdir()
     validation = load_histories(path).select(1)
-    samples = collected(run.trunk, run.spec, weights, run.window, validation, 0)
+    samples = collected(run.trunk, weights, run.window, validation, 0)
     prepare(folder, Job(trunk=run.trunk, window=run.window, artifacts=artifacts(PRECISIONS)), weights, samples)
     assert convert(folder) == {}
     return path

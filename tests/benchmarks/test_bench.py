@@ -117,7 +117,7 @@ def test_a_binary_is_asked_once_and_every_entry_has_its_answers():
         Candidate(Entry(name=name, family="step", runtime="x"), Calls(name, list), answer)
         for name, answer in (("a", shared), ("b", own), ("c", shared))
     ]
-    exam = Exam(histories=None, kinds=(), spec=None, trunk=None, column=3)
+    exam = Exam(histories=None, kinds=(), trunk=None, column=3)
     answers = answered(candidates, exam)
     assert {name: given["ask"].tolist() for name, given in answers.items()} == {"a": [0.5], "b": [0.25], "c": [0.5]}
     assert asked == [3]

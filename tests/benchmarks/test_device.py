@@ -72,7 +72,7 @@ def test_entries_weigh_what_their_files_do(candidates, material, name):
 
 def test_the_exam_is_answered_as_numpy_does(candidates, material, name):
     exam = material.exam
-    replay = replayed(NumpyBackend(material.weights, exam.trunk), exam.trunk, exam.spec, exam.histories)
+    replay = replayed(NumpyBackend(material.weights, exam.trunk), exam.trunk, exam.histories)
     ask, event = exam.kinds
     given = candidates[f"step fp32 · {name}"].answer(exam)
     # The bound of an fp32 artifact in the certificate: the same sums in another order.

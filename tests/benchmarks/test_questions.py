@@ -1,17 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from nearsight.spec import Category, Clock, Number, Reset, Spec
 from nearsight_benchmarks.questions import pasts, questions, sample, windows
 from nearsight_training.histories import Histories
 
-SECONDS = Number(name="gap", low=0.0, high=1e9)
 LENGTHS = (3, 1, 6)
-
-
-def spec(**reset):
-    return Spec(event=Category(name="event", vocabulary=("a", "b")), clock=Clock(gap=SECONDS, age=SECONDS),
-                reset=Reset(**reset))  # fmt: skip
 
 
 @pytest.fixture
@@ -23,6 +18,7 @@ def histories():
         numbers=every[:, None].astype(np.float32),
         starts=np.array([0, 3, 4]),
         split=np.full(3, 2, np.int8),
+        fresh=np.isin(every, [0, 3, 4]),
         times=100.0 * every,
         names=np.array(["a", "b"] * 5),
         labels=np.array([[1], [0], [-1], [1], [0], [-1], [1], [1], [0], [-1]], np.int8),
@@ -48,11 +44,11 @@ def test_only_known_answers_are_asked(histories):
 
 def test_a_window_holds_the_last_rows_and_an_asks_own_row(histories):
     ask, event = questions(histories, 0)
-    codes, numbers, length = windows(histories, spec(), event, 3)
+    codes, numbers, length = windows(histories, event, 3)
     assert codes[:, :, 0].tolist() == [[0, 0, 0], [0, 1, 0], [3, 0, 0], [4, 0, 0], [4, 5, 6], [5, 6, 7], [6, 7, 8]]
     assert length.tolist() == [1, 2, 1, 1, 3, 3, 3]
     assert numbers[-1, :, 0].tolist() == [6.0, 7.0, 8.0]
-    codes, numbers, length = windows(histories, spec(), ask, 3)
+    codes, numbers, length = windows(histories, ask, 3)
     assert codes[:, :, 0].tolist() == [[0, 1, 70], [8, 9, 72]]
     assert numbers[:, -1, 0].tolist() == [0.5, 2.5]
     assert length.tolist() == [3, 3]
@@ -60,10 +56,11 @@ def test_a_window_holds_the_last_rows_and_an_asks_own_row(histories):
 
 def test_a_window_starts_where_the_history_began_anew(histories):
     ask, event = questions(histories, 0)
-    codes, _, length = windows(histories, spec(max_events=2), event, 4)
+    anew = replace(histories, fresh=np.isin(np.arange(10), [0, 2, 3, 4, 6, 8]))
+    codes, _, length = windows(anew, event, 4)
     assert [codes[row, : length[row], 0].tolist() for row in range(7)] == [[0], [0, 1], [3], [4], [6], [6, 7], [8]]
-    codes, _, length = windows(histories, spec(gap_seconds=1000.0), ask, 4)
-    assert [codes[row, : length[row], 0].tolist() for row in range(2)] == [[0, 1, 70], [72]]
+    codes, _, length = windows(anew, ask, 4)
+    assert [codes[row, : length[row], 0].tolist() for row in range(2)] == [[0, 1, 70], [8, 9, 72]]
 
 
 def test_a_peer_is_told_everything_so_far_and_nothing_later(histories):

@@ -56,6 +56,7 @@ def lived(seed, users=USERS):
         numbers=numbers,
         starts=starts,
         split=(np.arange(users) % 3).astype(np.int8),
+        fresh=np.isin(np.arange(size), starts),
         times=times,
         names=names,
         labels=np.full((size, 2), -1, np.int8),
@@ -73,7 +74,7 @@ def lived(seed, users=USERS):
 def labelled(histories, seed):
     """Label two thirds of the events as often yes as the model says, so that it is well calibrated and tells apart."""
     backend, rng = NumpyBackend(calibrated(WEIGHTS, HEADS), TRUNK), np.random.default_rng(seed)
-    replay = replayed(backend, TRUNK, SPEC, histories)
+    replay = replayed(backend, TRUNK, histories)
     for labels, chances in ((histories.labels, replay.heads), (histories.ask_labels, replay.asked)):
         drawn = (rng.random(labels.shape) < chances[:, :2]).astype(np.int8)
         labels[:] = np.where(rng.random(labels.shape) < 2 / 3, drawn, -1)
@@ -119,7 +120,7 @@ class Made:
 def made(run_path, tmp_path_factory):
     run, weights, histories = load_run(run_path), load_weights(run_path), load_histories(run_path)
     folded, folder = calibrated(weights, run.heads), tmp_path_factory.mktemp("job")
-    samples = collected(run.trunk, run.spec, folded, run.window, histories.select(1), 1)
+    samples = collected(run.trunk, folded, run.window, histories.select(1), 1)
     prepare(folder, Job(trunk=run.trunk, window=run.window, artifacts=EVERYTHING), folded, samples)
     assert convert(folder) == {}
     manifest = Manifest(
@@ -134,7 +135,6 @@ def made(run_path, tmp_path_factory):
     )
     exam = Exam(
         trunk=run.trunk,
-        spec=run.spec,
         heads=run.heads,
         weights=folded,
         histories=histories.select(2),

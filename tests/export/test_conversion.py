@@ -39,7 +39,7 @@ def folder(run_path, tmp_path):
     run, histories = load_run(run_path), load_histories(run_path)
     weights = {name: np.zeros(shape, np.float32) for name, shape in run.trunk.weight_shapes.items()}
     wanted = ("fp32/step.tflite", "fp16/step.tflite", "fp16/window.tflite", "int8/step.tflite", "int8/step.onnx")
-    samples = collected(run.trunk, run.spec, weights, run.window, histories.select(1), 1)
+    samples = collected(run.trunk, weights, run.window, histories.select(1), 1)
     prepare(tmp_path, Job(trunk=run.trunk, window=run.window, artifacts=wanted), weights, samples)
     return tmp_path
 

@@ -32,7 +32,7 @@ def backend_of(artifact, content, trunk):
 @pytest.mark.parametrize("artifact", STEPS)
 def test_a_step_answers_as_the_reference_after_every_event_and_question(made, artifact):
     exam = made.exam
-    replay = replayed(backend_of(artifact, made.files[artifact], exam.trunk), exam.trunk, exam.spec, exam.histories)
+    replay = replayed(backend_of(artifact, made.files[artifact], exam.trunk), exam.trunk, exam.histories)
     found = np.concatenate([replay.heads, replay.asked])
     assert np.abs(found - exam.expected).max() <= ERRORS[artifact.split("/")[0]]
 
@@ -165,8 +165,8 @@ def test_a_free_length_in_onnx(made):
 
 def test_samples_hold_the_extremes(made):
     histories = made.exam.histories
-    samples = collected(made.run.trunk, made.run.spec, made.weights, made.run.window, histories, 1)
-    replay = replayed(made.exam.reference, made.run.trunk, made.run.spec, histories, keep=True)
+    samples = collected(made.run.trunk, made.weights, made.run.window, histories, 1)
+    replay = replayed(made.exam.reference, made.run.trunk, histories, keep=True)
     states = np.concatenate([replay.states, replay.asked_states])
     numbers = np.concatenate([histories.numbers, histories.ask_numbers])
     assert (samples.step_states.min(0) <= states.min(0)).all()

@@ -49,7 +49,7 @@ def test_fine_tuning_keeps_answers_nearer_than_dropping_weights_alone(result, ru
         cut[name] = np.where(np.abs(source[name]) < np.quantile(np.abs(source[name]), TARGET), 0, source[name])
 
     def apart(weights):
-        first, second = (replayed(NumpyBackend(w, run.trunk), run.trunk, run.spec, test) for w in (source, weights))
+        first, second = (replayed(NumpyBackend(w, run.trunk), run.trunk, test) for w in (source, weights))
         return np.abs(first.heads - second.heads).mean()
 
     assert apart(result[0]) < 0.8 * apart(cut)

@@ -125,7 +125,7 @@ def test_segments_begin_where_a_session_would_reset(several, max_events, gap_sec
     lengths = [len(history) for history in several]
     times = np.array([time for history in several for _, time, _ in history])
     starts = np.cumsum([0, *lengths[:-1]])
-    assert segment_starts(made_up.spec(reset), times, starts, events).tolist() == expected
+    assert segment_starts(reset, times, starts, events).tolist() == expected
 
 
 @pytest.mark.parametrize(
@@ -138,8 +138,7 @@ def test_segments_begin_where_a_session_would_reset(several, max_events, gap_sec
 )
 def test_a_history_begins_anew_after_more_than_the_gap_since_the_latest_time(gaps, expected):
     times = np.cumsum([1.7e9, *gaps])
-    spec = made_up.spec(Reset(gap_seconds=10_000.0))
-    assert segment_starts(spec, times, np.array([0]), 3).tolist() == expected
+    assert segment_starts(Reset(gap_seconds=10_000.0), times, np.array([0]), 3).tolist() == expected
 
 
 SECRET = "4111-1111-1111-1111"

@@ -19,6 +19,7 @@ def numbered(lengths, questions=()):
         numbers=np.arange(size, dtype=np.float32)[:, np.newaxis],
         starts=starts,
         split=np.zeros(len(lengths), np.int8),
+        fresh=np.isin(np.arange(size), starts),
         times=np.zeros(size),
         names=np.array(["e"] * size),
         labels=(np.arange(size) % 3 - 1).astype(np.int8)[:, np.newaxis],

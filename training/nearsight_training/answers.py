@@ -26,7 +26,7 @@ class Answers:
 
 
 def answers(model: Any, histories: Histories) -> Answers:
-    """Run a train graph over whole histories, however long, uncut. Questions need one built with `asks=True`."""
+    """Run a train graph over whole histories, cut only where they start anew. Questions need one with `asks=True`."""
     outputs = model.outputs[0].shape[-1]
     events = np.zeros((len(histories.codes), outputs), np.float32)
     asks = np.zeros((len(histories.ask_time), outputs), np.float32)

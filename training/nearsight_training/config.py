@@ -2,6 +2,8 @@
 
 import msgspec
 
+from nearsight.spec import Reset
+
 __all__ = ["Fitting", "LogConfig", "Size", "TableConfig", "Target"]
 
 
@@ -41,8 +43,8 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     every other column that can be used; `categories` are fields that hold names even where they look like numbers.
     `split` is "time" (past against future, and users apart) or "user" (users apart). With `cutoff` (a date, a time or
     seconds since 1970) the test asks each user at that moment and sees nothing later. `asks` are the questions drawn
-    per event from the silence behind it. `window` is the longest crop trained on and the length of the window graphs,
-    in events.
+    per event from the silence behind it. `reset` says after which gap or how many events a history starts anew; labels
+    look beyond that. `window` is the longest crop trained on and the length of the window graphs, in events.
     """
 
     user: str = "user"
@@ -59,6 +61,7 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     test_share: float = 0.2
     asks: int = 4
     min_users: int = 5
+    reset: Reset = Reset()
     window: int = 32
     size: Size = Size()
     fitting: Fitting = Fitting()

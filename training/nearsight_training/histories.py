@@ -17,8 +17,9 @@ _FIELD = "field:"  # how a raw field's array is named in the file
 class Histories:
     """H histories with E events and Q questions in all; B yes/no targets.
 
-    A label is 1 (yes), 0 (no) or -1: unknown, because its horizon runs past the end of the data or it lies outside of
-    its split's time span; it is then neither trained on nor scored. A user is in one split only.
+    A history starts anew from an empty state where `fresh` says so, as the specification's `reset` asks, and labels
+    look beyond that. A label is 1 (yes), 0 (no) or -1: unknown, because its horizon runs past the end of the data or
+    it lies outside of its split's time span; it is then neither trained on nor scored. A user is in one split only.
 
     `asks` are questions put at a time without an event: question `q` follows the first `ask_after[q]` events (at
     least 1) of history `ask_history[q]`, and its reserved *now* row is `ask_codes[q]`, `ask_numbers[q]`.
@@ -28,6 +29,7 @@ class Histories:
     numbers: NDArray[np.float32]  # (E, N)
     starts: NDArray[np.int64]  # (H,) each history's first event
     split: NDArray[np.int8]  # (H,) an index into SPLITS
+    fresh: NDArray[np.bool_]  # (E,) which events meet an empty state, each history's first among them
     times: NDArray[np.float64]  # (E,) seconds since 1970, zeros where there is no clock
     names: NDArray[np.str_]  # (E,) the events' names as they came
     labels: NDArray[np.int8]  # (E, B) the targets after each event
@@ -57,6 +59,12 @@ class Histories:
     def positions(self) -> NDArray[np.int64]:
         """Each event's place in its history from 0, (E,)."""
         return np.arange(len(self.codes)) - np.repeat(self.starts, self.lengths)
+
+    @property
+    def since_fresh(self) -> NDArray[np.int64]:
+        """How many events each event follows since an empty state, (E,)."""
+        begins = np.flatnonzero(self.fresh)
+        return np.arange(len(self.codes)) - np.repeat(begins, np.diff(begins, append=len(self.codes)))
 
     @property
     def ask_events(self) -> NDArray[np.int64]:
@@ -105,7 +113,7 @@ class Histories:
         return cut.take(np.flatnonzero(lengths)) if not lengths.all() else cut
 
 
-_PER_EVENT = ("codes", "numbers", "times", "names", "labels", "next_codes")
+_PER_EVENT = ("codes", "numbers", "times", "names", "labels", "next_codes", "fresh")
 _PER_QUESTION = ("ask_after", "ask_time", "ask_codes", "ask_numbers", "ask_labels")
 
 

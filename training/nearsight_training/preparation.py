@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nearsight.cursor import segment_starts
 from nearsight.errors import InputError
 from nearsight.features import Encoder
 from nearsight.heads import BinaryHead, Head, NextEventHead
@@ -47,21 +48,22 @@ def prepare_split(log: EventLog, config: LogConfig, split: Plan) -> Prepared:
     training = visible & (split.users == TRAIN)[log.owners]
     if not training.any():
         raise InputError("no user is left to train on: pass a larger log or smaller shares of validation and test")
-    spec, notes = fit_spec(log, training, config.min_users)
-    encoder = Encoder(spec)
-    codes, numbers = encoder.columns(log.names.tolist(), log.times, log.fields, log.starts)
+    spec, notes = fit_spec(log, training, config.min_users, config.reset)
+    encoder, begins = Encoder(spec), segment_starts(spec.reset, log.times, log.starts, len(log.times))
+    codes, numbers = encoder.columns(log.names.tolist(), log.times, log.fields, begins)
     asks = drawn_asks(log, config, split)
     every = Histories(
         codes=codes,
         numbers=numbers,
         starts=log.starts,
         split=split.users,
+        fresh=np.isin(np.arange(len(log.times)), begins),
         times=log.times,
         names=log.names,
         labels=_labels(log, config, split),
         next_codes=_next_codes(log, codes, visible, split),
         fields={name: log.fields[name] for name in spec.fields},
-        **_questions(log, config, split, encoder, asks),
+        **_questions(log, config, split, encoder, asks, begins),
     )
     lengths = np.add.reduceat(visible, log.starts, dtype=np.int64)
     histories = every.shortened(lengths)
@@ -86,11 +88,14 @@ def _labels(log: EventLog, config: LogConfig, split: Plan) -> NDArray[np.int8]:
     return labels
 
 
-def _questions(log: EventLog, config: LogConfig, split: Plan, encoder: Encoder, asks: Asks) -> dict[str, NDArray[Any]]:
+def _questions(
+    log: EventLog, config: LogConfig, split: Plan, encoder: Encoder, asks: Asks, begins: NDArray[np.int64]
+) -> dict[str, NDArray[Any]]:
     until = np.where(split.users[asks.history] == TEST, split.until, split.train_until)
     labels = [ask_labels(log, each, asks.history, asks.after, asks.times, until) for each in config.targets]
-    first = log.starts[asks.history]
-    codes, numbers = encoder.now_columns(asks.times - log.times[first + asks.after - 1], asks.times - log.times[first])
+    last = log.starts[asks.history] + asks.after - 1
+    first = begins[np.searchsorted(begins, last, "right") - 1]
+    codes, numbers = encoder.now_columns(asks.times - log.times[last], asks.times - log.times[first])
     return {
         "ask_history": asks.history,
         "ask_after": asks.after,

@@ -1,8 +1,9 @@
 """Batches for training: crops of about equal length side by side, with a target at every prefix that has one.
 
-A history longer than the window is cut at places that move from epoch to epoch, so that the network also learns from
-an empty state in the middle of a history. Padding is on the right and weighs nothing. Questions are drawn anew each
-epoch, at most one for each event; they stand beside their event and enter no later state.
+A history that is longer than the window, between its fresh starts, is cut at places that move from epoch to epoch, so
+that the network also learns from an empty state in the middle of a history. Padding is on the right and weighs
+nothing. Questions are drawn anew each epoch, at most one for each event; they stand beside their event and enter no
+later state.
 """
 
 from collections.abc import Iterator
@@ -45,16 +46,17 @@ class Batch:
 
 
 def crops(histories: Histories, window: int, generator: np.random.Generator | None = None) -> Crops:
-    """Cut histories into crops of at most `window` events; every event is in exactly one.
+    """Cut histories into crops of at most `window` events; every event is in exactly one, a fresh one at its beginning.
 
-    With a `generator` the cuts of longer histories move at random; without one they lie at multiples of the window.
+    With a `generator` the other cuts move at random; without one they lie at multiples of the window.
     """
-    lengths = histories.lengths
+    begins = np.flatnonzero(histories.fresh)
+    lengths = np.diff(begins, append=len(histories.codes))
     offset = np.zeros(len(lengths), np.int64)
     if generator is not None:
         offset = np.where(lengths > window, generator.integers(0, window, len(lengths)), 0)
-    phase = histories.positions - np.repeat(offset, lengths)
-    start = np.flatnonzero((phase % window == 0) | (histories.positions == 0))
+    phase = histories.since_fresh - np.repeat(offset, lengths)
+    start = np.flatnonzero((phase % window == 0) | histories.fresh)
     return Crops(start, np.diff(start, append=len(histories.codes)))
 
 

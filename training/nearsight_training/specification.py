@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nearsight.cursor import segment_starts
 from nearsight.errors import InputError
-from nearsight.spec import Category, Clock, Number, Spec
+from nearsight.spec import Category, Clock, Number, Reset, Spec
 from nearsight_training.log import EventLog
 
 __all__ = ["fit_category", "fit_number", "fit_spec"]
@@ -17,10 +18,12 @@ _ENOUGH_FOR_TAILS = 1000
 _SKEWED = 1.0
 _HOUR_SECONDS, _DAY_SECONDS = 3600, 86400
 
+_NEVER = Reset()
+
 Mask = NDArray[np.bool_]
 
 
-def fit_spec(log: EventLog, seen: Mask, min_users: int) -> tuple[Spec, tuple[str, ...]]:
+def fit_spec(log: EventLog, seen: Mask, min_users: int, reset: Reset = _NEVER) -> tuple[Spec, tuple[str, ...]]:
     """The specification that the events in `seen` (E,) give, and notes on the fields that were left out.
 
     `seen` must keep whole beginnings of histories. Raises `InputError` where no kind of event has `min_users` users.
@@ -40,8 +43,9 @@ def fit_spec(log: EventLog, seen: Mask, min_users: int) -> tuple[Spec, tuple[str
             useful = len(category.vocabulary) > 1 or (category.vocabulary and (values[seen] == "").any())
             categories += [category] if useful else []
             notes += [] if useful else [f"{name}: left out, fewer than two values have {min_users} users each"]
-    clock = _clock(log, seen)
-    return Spec(event=event, categories=tuple(categories), numbers=tuple(numbers), clock=clock), tuple(notes)
+    clock = _clock(log, seen, reset)
+    spec = Spec(event=event, categories=tuple(categories), numbers=tuple(numbers), clock=clock, reset=reset)
+    return spec, tuple(notes)
 
 
 def fit_category(name: str, values: NDArray[np.str_], owners: NDArray[np.int64], min_users: int) -> Category:
@@ -78,11 +82,12 @@ def fit_number(name: str, values: NDArray[np.float64]) -> Number | None:
     return Number(name=name, low=low, high=high, log=log, mean=mean, scale=scale, flag=flag)
 
 
-def _clock(log: EventLog, seen: Mask) -> Clock:
+def _clock(log: EventLog, seen: Mask, reset: Reset) -> Clock:
     times = log.times[seen]
+    begins = segment_starts(reset, log.times, log.starts, len(log.times))
     gaps = np.diff(log.times, prepend=log.times[0])
-    gaps[log.starts] = -1.0
-    firsts = np.repeat(log.times[log.starts], log.lengths)
+    gaps[begins] = -1.0
+    firsts = np.repeat(log.times[begins], np.diff(begins, append=len(log.times)))
     later = seen & (gaps >= 0)
     span = float(times.max() - times.min())
     return Clock(

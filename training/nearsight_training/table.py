@@ -81,6 +81,7 @@ def prepare_table(samples: Samples, config: TableConfig) -> Prepared:
         numbers=numbers,
         starts=starts,
         split=split,
+        fresh=np.arange(rows * steps) % steps == 0,
         times=np.zeros(rows * steps),
         names=names,
         labels=labels,
