@@ -14,7 +14,7 @@ from nearsight_export.windows import Windows, drawn_windows, joined
 from nearsight_training.answers import scored
 from nearsight_training.histories import Histories
 
-__all__ = ["DRIFT_STEPS", "Exam", "Paper"]
+__all__ = ["DRIFT_STEPS", "Exam", "Paper", "limited"]
 
 Floats = NDArray[np.float32]
 DRIFT_STEPS = 10_000
@@ -45,7 +45,7 @@ class Exam:
         seed: int,
     ) -> None:
         self.trunk, self.heads, self.cutoff, self.seed, self.window = trunk, heads, cutoff, seed, window
-        self.histories = _limited(histories, seed)
+        self.histories = limited(histories, seed)
         self.reference = NumpyBackend(weights, trunk)
 
     @cached_property
@@ -95,7 +95,7 @@ class Exam:
         return Paper(head, decisions, labelled(self.histories)[decisions, head.start], owners)
 
 
-def _limited(histories: Histories, seed: int) -> Histories:
+def limited(histories: Histories, seed: int) -> Histories:
     """All histories, or as many as hold about 100,000 events, drawn."""
     if len(histories.codes) <= _MOST_EVENTS:
         return histories

@@ -54,6 +54,26 @@ def test_training_looks_no_further_than_the_cut_and_the_test_no_earlier(seed, sp
         assert len(tested.ask_time) == asked.sum()
 
 
+def test_a_shop_that_fades_is_tested_on_as_many_events_as_one_that_grows():
+    """Most events of the one lie early, of the other late: both keep a quarter of them for the test."""
+    for turned in (False, True):
+        log = busy_log(users=200)
+        span = log.times / log.times.max()
+        bent = np.where(turned, 1 - (1 - span) ** 4, span**4) * 400 * DAY
+        faded = replace(log, times=bent)
+        told = plan(faded, CONFIG)
+        room = bent[(bent >= bent.min() + BUY.within_seconds) & (bent <= told.until - BUY.within_seconds)]
+        assert (room > told.train_until).mean() == pytest.approx(0.25, abs=0.05)
+        assert (prepare(faded, CONFIG).histories.select(TEST).labels >= 0).sum() > 80
+
+
+def test_a_test_that_knows_too_little_says_so():
+    assert not prepare(busy_log(users=600), CONFIG).notes
+    told = " ".join(prepare(busy_log(users=100), CONFIG).notes)
+    assert "buy: the test knows" in told
+    assert "users in all; its figures are rough until there are 50 of each" in told
+
+
 @settings(max_examples=10)
 @given(st.integers(0, 20))
 def test_what_happens_after_the_cut_changes_nothing_that_training_reads(seed):

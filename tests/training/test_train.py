@@ -1,6 +1,7 @@
 """A small training on real purchases: it must learn, repeat itself, and write down what it did."""
 
 import hashlib
+import os
 import subprocess
 import sys
 
@@ -143,6 +144,17 @@ def test_a_folder_that_is_not_a_run_is_never_replaced(tmp_path, small_run, small
     with pytest.raises(InputError, match="isn't a run"):
         save_run(tmp_path, run, load_weights(folder), load_histories(folder))
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_place_without_a_folder_to_write_in_is_refused_before_anything_is_read(tmp_path, small_config, monkeypatch):
+    (tmp_path / "events.csv").write_text("user,time,event\n")
+    with pytest.raises(InputError, match=r"must lie in folders, received \S*events\.csv, which is none: pass another"):
+        train_log(tmp_path / "nowhere.csv", small_config, tmp_path / "events.csv" / "deep" / "run")
+    monkeypatch.setattr(os, "access", lambda place, _: place != tmp_path)  # root may write anywhere
+    with pytest.raises(InputError, match="must lie where you may write"):
+        train_table(tmp_path / "nowhere.csv", TableConfig(), tmp_path / "new" / "run")
+    with pytest.raises(InputError, match=r"nowhere\.csv can't be read"):
+        train_log(tmp_path / "nowhere.csv", small_config, "run")
 
 
 def test_a_run_is_replaced_as_a_whole(tmp_path, small_run):

@@ -21,6 +21,8 @@ from nearsight_training.split import TEST, TRAIN, VALIDATION, Plan, plan
 
 __all__ = ["Prepared", "prepare", "prepare_split"]
 
+_TELLING = 50  # with fewer users or positives, intervals of resampled users are wide and still too narrow
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -68,9 +70,8 @@ def prepare_split(log: EventLog, config: LogConfig, split: Plan) -> Prepared:
     lengths = np.add.reduceat(visible, log.starts, dtype=np.int64)
     histories = every.shortened(lengths)
     heads = _heads(spec, config, histories)
-    for index, target in enumerate(config.targets):
-        _check_classes(histories, index, target.name, split)
-    return Prepared(histories, spec, heads, (*log.notes, *notes))
+    rough = [_checked(histories, index, target.name, split) for index, target in enumerate(config.targets)]
+    return Prepared(histories, spec, heads, (*log.notes, *notes, *filter(None, rough)))
 
 
 def _visible(log: EventLog, split: Plan) -> NDArray[np.bool_]:
@@ -143,12 +144,14 @@ def _check_targets(log: EventLog, config: LogConfig) -> None:
             raise InputError(f"the horizon of {target.name} must be positive, received {target.within_seconds}")
 
 
-def _check_classes(histories: Histories, target: int, name: str, plan: Plan) -> None:
+def _checked(histories: Histories, target: int, name: str, plan: Plan) -> str | None:
+    """A note where the test knows too little. Raises `InputError` where a split's labels are all of one class."""
     train, validation, test = (histories.select(split) for split in (TRAIN, VALIDATION, TEST))
+    tested, owners = _judged(test, target, plan.cutoff)
     judged = {
         SPLITS[TRAIN]: np.concatenate([train.labels[:, target], train.ask_labels[:, target]]),
-        SPLITS[VALIDATION]: _judged(validation, target, plan.rehearsal),
-        SPLITS[TEST]: _judged(test, target, plan.cutoff),
+        SPLITS[VALIDATION]: _judged(validation, target, plan.rehearsal)[0],
+        SPLITS[TEST]: tested,
     }
     for split, labels in judged.items():
         no, yes = int((labels == 0).sum()), int((labels == 1).sum())
@@ -158,11 +161,21 @@ def _check_classes(histories: Histories, target: int, name: str, plan: Plan) -> 
                 f"{name} needs both answers in the {split} part, received {found}: "
                 "pass more data, another horizon or other shares"
             )
+    users, yes = len(np.unique(owners[tested >= 0])), int((tested == 1).sum())
+    if min(users, yes) >= _TELLING:
+        return None
+    return (
+        f"{name}: the test knows {yes} times yes, of {users} users in all; its figures are rough until there are "
+        f"{_TELLING} of each"
+    )
 
 
-def _judged(part: Histories, target: int, moment: float | None) -> NDArray[np.int8]:
-    """What calibration and metrics look at: the questions at `moment`, or every prefix."""
-    return part.labels[:, target] if moment is None else part.ask_labels[part.ask_time == moment, target]
+def _judged(part: Histories, target: int, moment: float | None) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+    """What calibration and metrics look at, the questions at `moment` or every prefix: labels, and whose they are."""
+    if moment is None:
+        return part.labels[:, target], part.owners
+    asked = part.ask_time == moment
+    return part.ask_labels[asked, target], part.ask_history[asked]
 
 
 def _stacked(columns: list[NDArray[np.int8]], size: int) -> NDArray[np.int8]:

@@ -1,5 +1,6 @@
 """The folder that a training writes: everything that export, benchmarks and a repetition need."""
 
+import os
 import shutil
 import tempfile
 import zipfile
@@ -124,9 +125,14 @@ def save_run(path: str | Path, run: Run, weights: Weights, histories: Histories,
 
 
 def check_place(path: str | Path) -> None:
-    """Raises `InputError` where a run can't be written to `path` because something else is there."""
-    if Path(path).exists() and not Path(path, _RUN).is_file():
+    """Raises `InputError` where a run can't be written to `path`: something else is there, or no folder can be made."""
+    if os.path.lexists(path) and not Path(path, _RUN).is_file():
         raise InputError(f"{path} exists and isn't a run: pass another --out")
+    above = next(folder for folder in Path(path).absolute().parents if os.path.lexists(folder))
+    if not above.is_dir():
+        raise InputError(f"{path} must lie in folders, received {above}, which is none: pass another --out")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise InputError(f"{path} must lie where you may write, received {above}: pass another --out")
 
 
 class _Format(msgspec.Struct):

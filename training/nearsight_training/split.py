@@ -1,7 +1,8 @@
 """Who and when is trained on, who and when is tested: users apart, and the past apart from the future.
 
 With the split by time, everything that a training label looks at lies at or before `cut`, and everything that a test
-is asked lies at or after it, by users that training never saw.
+is asked lies at or after it, by users that training never saw. The cut follows the events, not the calendar: a shop
+that grows or fades has most of its events at one end.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ from nearsight_training.log import EventLog
 __all__ = ["TEST", "TRAIN", "VALIDATION", "Plan", "assign_users", "plan"]
 
 TRAIN, VALIDATION, TEST = range(len(SPLITS))
-_TRAIN_SHARE_OF_TIME = 0.75
+_TRAIN_SHARE_OF_EVENTS = 0.75
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,25 @@ def plan(log: EventLog, config: LogConfig) -> Plan:
             f"a split by time needs more than twice the horizon, {_days(2 * horizon)}, received data over "
             f"{_days(until - first)}: pass --split user or a shorter horizon"
         )
-    cut = cutoff if cutoff is not None else first + horizon + _TRAIN_SHARE_OF_TIME * room
+    cut = cutoff if cutoff is not None else _cut(log, users, first + horizon, until - horizon)
     if cut - horizon < first:
         raise InputError(
             f"the cut-off leaves no {_days(horizon)} of data before it to train on: "
             "pass --split user, a later cut-off or a shorter horizon"
         )
     return Plan(users, cut, cut, until, cutoff, None if cutoff is None else cutoff - horizon)
+
+
+def _cut(log: EventLog, users: NDArray[np.int8], earliest: float, latest: float) -> float:
+    """The moment by which three quarters of the training users' events between the two have happened."""
+    trained = log.times[(users == TRAIN)[log.owners]]
+    inside = trained[(trained >= earliest) & (trained <= latest)]
+    if not len(inside):
+        raise InputError(
+            f"a split by time needs events between {_day(earliest)} and {_day(latest)}, received none: "
+            "pass --split user or a shorter horizon"
+        )
+    return float(np.quantile(inside, _TRAIN_SHARE_OF_EVENTS))
 
 
 def assign_users(users: NDArray[np.str_], validation: float, test: float, seed: int) -> NDArray[np.int8]:
