@@ -7,11 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearsight.cursor import Cursor, latest_times
-from nearsight.errors import EventError
 from nearsight.formulas import COLUMNS, SINGLE, Moment, Step, row_numbers
 from nearsight.spec import Clock, Spec, Steps
+from nearsight.values import EARLIEST, LATEST, code, finite, finite_column, strange_time
 from nearsight.values import codes as coded
-from nearsight.values import finite, finite_column, text
 
 __all__ = ["Encoder", "Row"]
 
@@ -31,19 +30,23 @@ class Encoder:
         self._width = len(spec.number_names)
 
     def seconds(self, time: float | None) -> float:
-        """`time` as a finite float. Raises `EventError` where it is missing; 0 for a specification without a clock."""
+        """`time` as a float; 0 for a specification without a clock.
+
+        Raises `EventError` where it is missing or isn't in seconds, as far as one can tell.
+        """
         if self.spec.clock is None:
             return 0.0
         seconds = finite("time", time)
-        if seconds != seconds:
-            raise EventError("this model needs every event's time in seconds since 1970, received none: pass time=")
+        if not EARLIEST <= seconds <= LATEST:
+            raise strange_time(seconds)
         return seconds
 
     def times(self, times: Sequence[object] | NDArray[Any]) -> NDArray[np.float64]:
-        """A column of times `(E,)` as finite float64. Raises `EventError` where one is missing or isn't a number."""
+        """A column of times `(E,)` as float64. Raises `EventError` as `seconds` does."""
         seconds = finite_column("time", times)
-        if np.isnan(seconds).any():
-            raise EventError("this model needs every event's time in seconds since 1970, received none: pass the times")
+        strange = ~((seconds >= EARLIEST) & (seconds <= LATEST))
+        if strange.any():
+            raise strange_time(float(seconds[strange][0]))
         return seconds
 
     def event(self, name: str, seconds: float, fields: Mapping[str, object], cursor: Cursor) -> Row:
@@ -53,9 +56,9 @@ class Encoder:
         Unknown names get code 0.
         """
         spec = self.spec
-        codes = [self._tables[0][1].get(text("event", name), 0)]
+        codes = [code("event", self._tables[0][1], name)]
         for field, table in self._tables[1:]:
-            codes.append(table.get(text(field, fields.get(field)), 0))
+            codes.append(code(field, table, fields.get(field)))
         values = [finite(number.name, fields.get(number.name)) for number in spec.numbers]
         step = _single_step(spec.steps, fields, cursor.count) if spec.steps else None
         numbers = row_numbers(SINGLE, spec, self._moment(seconds, cursor), values, step)

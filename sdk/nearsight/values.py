@@ -10,20 +10,39 @@ from numpy.typing import NDArray
 
 from nearsight.errors import EventError
 
-__all__ = ["codes", "finite", "finite_column", "text"]
+__all__ = ["EARLIEST", "LATEST", "code", "codes", "finite", "finite_column", "strange_time"]
+
+EARLIEST, LATEST = -62_135_596_800, 253_402_300_799  # seconds since 1970 in which a date can be said: years 1 to 9999
 
 
-def text(field: str, value: object) -> str:
-    """A category's value as the vocabulary spells it; the empty string is a missing one. Raises `EventError`."""
+def strange_time(seconds: float) -> EventError:
+    """What is wrong with a time that doesn't lie between `EARLIEST` and `LATEST`; NaN stands for a missing one."""
+    if math.isnan(seconds):
+        return EventError("this model needs every event's time in seconds since 1970, received none: pass time=")
+    return EventError(
+        "time must be in seconds since 1970, received a number outside of the years 1 to 9999: "
+        "divide milliseconds by 1000"
+    )
+
+
+def code(field: str, table: Mapping[str, int], value: object) -> int:
+    """The code of a category's value; 0 for a missing one and for a name outside of `table`. Raises `EventError`."""
     if type(value) is str:
-        return value
+        return table.get(value, 0)
     if value is None and field != "event":
-        return ""
+        return 0
     if isinstance(value, bool):
-        return "true" if value else "false"
+        return _truth(field, table, value)
     if isinstance(value, (str, int)):
-        return str(value)
+        return table.get(str(value), 0)
     raise EventError(f"{field} must be a string or a whole number, received {type(value).__name__}: pass its name")
+
+
+def _truth(field: str, table: Mapping[str, int], value: bool) -> int:
+    """A bool is called true or false, as in a log whose column holds bools; text, such as "True", isn't one."""
+    if "true" not in table and "false" not in table:
+        raise EventError(f"{field} must be a name as in the training's log, received bool: pass that name as a string")
+    return table.get("true" if value else "false", 0)
 
 
 def finite(field: str, value: object) -> float:
@@ -36,6 +55,8 @@ def finite(field: str, value: object) -> float:
         return number
     if value is None:
         return math.nan
+    if hasattr(value, "timestamp"):  # datetime isn't imported for the sake of a message
+        raise EventError(f"{field} must be a number, received {kind.__name__}: pass .timestamp() of one in UTC")
     raise EventError(f"{field} must be a number, received {kind.__name__}: convert it, or pass None if it isn't known")
 
 
@@ -53,7 +74,7 @@ def finite_column(field: str, values: Sequence[object] | NDArray[Any]) -> NDArra
 
 
 def codes(field: str, table: Mapping[str, int], values: Sequence[object] | NDArray[Any]) -> NDArray[np.int32]:
-    """A column's codes `(E,)`; a name outside `table` has code 0."""
+    """`code` for a column: int32 `(E,)`."""
     get = table.get
-    found = [get(value if type(value) is str else text(field, value), 0) for value in values]
+    found = [get(value, 0) if type(value) is str else code(field, table, value) for value in values]
     return np.array(found, np.int32)

@@ -1,4 +1,5 @@
 import math
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -153,10 +154,15 @@ SECRET = "4111-1111-1111-1111"
         ("view", math.nan, {}, ("time", "none")),
         ("view", math.inf, {}, ("time", "infinite")),
         ("view", SECRET, {}, ("time", "str")),
+        ("view", 1.77e12, {}, ("time must be in seconds since 1970", "outside of the years", "milliseconds")),
+        ("view", -1.77e12, {}, ("time must be in seconds since 1970", "outside of the years")),
+        ("view", datetime(2024, 1, 3, tzinfo=UTC), {}, ("time", "datetime", ".timestamp()")),
         ("view", 1.7e9, {"price": SECRET}, ("price", "str")),
         ("view", 1.7e9, {"price": True}, ("price", "bool")),
         ("view", 1.7e9, {"price": -math.inf}, ("price", "infinite")),
         ("view", 1.7e9, {"device": [SECRET]}, ("device", "list")),
+        ("view", 1.7e9, {"device": True}, ("device", "bool", "pass that name")),
+        (True, 1.7e9, {}, ("event", "bool", "pass that name")),
     ],
 )
 def test_unusable_parts_are_named_without_their_value(event, time, fields, named):
@@ -167,6 +173,23 @@ def test_unusable_parts_are_named_without_their_value(event, time, fields, named
     for message in (str(singly.value), str(together.value)):
         assert all(word in message for word in named)
         assert SECRET not in message
+
+
+@pytest.mark.parametrize("time", [-62_135_596_800, 0, 253_402_300_799])
+def test_any_time_that_a_date_can_say_is_one(time):
+    assert ENCODER.seconds(time) == time == ENCODER.times([time])[0]
+    for beyond in (time - 1e12, time + 1e12):
+        with pytest.raises(EventError, match="years 1 to 9999"):
+            ENCODER.times([time, beyond])
+
+
+def test_a_bool_is_called_as_in_a_column_of_bools():
+    encoder = Encoder(
+        Spec(event=Category(name="event", vocabulary=("e",)), categories=(Category(name="vip", vocabulary=("true",)),))
+    )
+    singly = [encoder.event("e", 0.0, {"vip": vip}, Cursor())[0][0, 1] for vip in (True, False, "true")]
+    assert singly == encoder.columns(["e"] * 3, None, {"vip": [True, False, "true"]}, np.array([0]))[0][:, 1].tolist()
+    assert singly == [1, 0, 1]
 
 
 @pytest.mark.parametrize(

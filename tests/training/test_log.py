@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from nearsight.errors import InputError
-from nearsight_training.columns import Table, moment
+from nearsight_training.columns import Table, moment, spoken
 from nearsight_training.config import LogConfig
 from nearsight_training.log import read_log
 
@@ -182,5 +182,13 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
 def test_moments():
     assert moment("1970-01-02") == 86400.0 == moment("86400") == moment(86400)
     assert moment("1970-01-01T01:00:00+01:00") == 0.0
-    with pytest.raises(InputError, match="received 'nan'"):
-        moment("nan")
+    for strange in ("nan", "inf", "1.77e12", "soon"):
+        with pytest.raises(InputError, match=f"in the years 1 to 9999, received '{strange}'"):
+            moment(strange)
+
+
+@pytest.mark.parametrize(
+    "written", ["1997-09-30", "1997-09-30 12:00:01", "1970-01-01", "0001-01-01", "9999-12-31 23:59:59"]
+)
+def test_a_moment_is_spoken_as_it_is_written(written):
+    assert spoken(moment(written)) == written

@@ -15,12 +15,12 @@ from typing import Any
 import polars as pl
 
 from nearsight.errors import InputError
+from nearsight.values import EARLIEST, LATEST
 
-__all__ = ["Table", "moment", "names_of", "numbers_of", "required", "times_of"]
+__all__ = ["Table", "moment", "names_of", "numbers_of", "required", "spoken", "times_of"]
 
 _GZIP, _PARQUET, _ZIP = b"\x1f\x8b", b"PAR1", b"PK\x03\x04"
 _BELOW_HEADER = 2  # the first line of a CSV's rows
-_YEARS = (-62_135_596_800, 253_402_300_799)  # what a date can say, in seconds since 1970
 _DATES = (19_000_101, 21_001_231)  # YYYYMMDD; as seconds these are two weeks of August 1970
 _KINDS = {".csv": "csv", ".jsonl": "json", ".ndjson": "json", ".parquet": "parquet"}
 
@@ -151,7 +151,7 @@ def _complete(table: Table, name: str, column: pl.Series, seconds: pl.Series) ->
 
 
 def _seconds_not_dates(table: Table, name: str, seconds: pl.Series) -> pl.Series:
-    outside = (~seconds.is_between(*_YEARS)).arg_true()
+    outside = (~seconds.is_between(EARLIEST, LATEST)).arg_true()
     if len(outside):
         raise InputError(
             f"{table.line(outside[0])}: column {name!r} must hold seconds since 1970, received "
@@ -171,9 +171,15 @@ def moment(value: str | float) -> float:
         found: float | None = float(value)
     except ValueError:
         found = _seconds(str(value))
-    if found is None or not math.isfinite(found):
-        raise InputError(f"a time must be ISO 8601 or seconds since 1970, received {value!r}")
+    if found is None or not EARLIEST <= found <= LATEST:
+        raise InputError(f"a time must be ISO 8601 or seconds since 1970 in the years 1 to 9999, received {value!r}")
     return found
+
+
+def spoken(moment: float) -> str:
+    """A moment as a user would write it, in UTC: `1997-09-30`, `1997-09-30 12:00:00`."""
+    written = datetime.fromtimestamp(moment, UTC).replace(tzinfo=None)
+    return written.isoformat(" ", "seconds").removesuffix(" 00:00:00")
 
 
 def _seconds(text: str | None) -> float | None:
