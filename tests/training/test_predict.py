@@ -58,7 +58,11 @@ def test_a_number_that_is_missing_everywhere_is_missing(bundle, tmp_path):
         ("user,time,cds\nu,1,1\n", {}, "no column 'dollars'"),
         ("user,time,cds,dollars\nu,1,1,\nu,2,inf,3\n", {}, "line 3: column 'cds' must hold finite"),
         ("user,time,cds,dollars\nu,1,1,2\nu,2,,n/a\n", {}, "line 3: column 'dollars' must hold numbers"),
-        ("user,time,cds,dollars\nu,5,1,2\n", {"at": 4}, "pass a later time"),
+        (
+            "user,time,cds,dollars\nu,868838401,1,2\n",
+            {"at": 868838400},
+            "at or before 1997-07-14, the first is of 1997-07-14 00:00:01: pass a later time",
+        ),
         ("user,time,cds,dollars\nu,soon,1,2\n", {}, "line 2: column 'time'"),
         ("user,time,cds,dollars\n", {}, "holds no events"),
     ],

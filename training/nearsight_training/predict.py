@@ -11,7 +11,7 @@ from nearsight import Insight
 from nearsight.errors import InputError
 from nearsight.heads import BinaryHead
 from nearsight.spec import Spec
-from nearsight_training.columns import Table, moment, numbers_of
+from nearsight_training.columns import Table, moment, numbers_of, spoken
 from nearsight_training.config import LogConfig
 from nearsight_training.log import EventLog, log_of
 from nearsight_training.table import EVENT, VALUE, read_steps
@@ -113,8 +113,10 @@ def _events(log: EventLog, spec: Spec, at: float | None) -> tuple[list[str], lis
         if places:
             users.append(user)
             histories.append([(names[k], times[k], _fields(spec, [column[k] for column in columns])) for k in places])
-    if not histories:
-        raise InputError(f"no event lies at or before {at:.0f}: pass a later time to ask at")
+    if at is not None and not histories:
+        raise InputError(
+            f"no event lies at or before {spoken(at)}, the first is of {spoken(min(times))}: pass a later time"
+        )
     return users, histories
 
 
