@@ -127,6 +127,14 @@ class Questions:
 
     def __init__(self, heads: Sequence[Head]) -> None:
         binary = [head for head in heads if isinstance(head, BinaryHead)]
-        self.columns = {head.name: head.start for head in binary}
+        self.columns = _Columns({head.name: head.start for head in binary})
         self.thresholds = {head.name: head.threshold for head in binary}
         self.next_event: NextEventHead | None = next((head for head in heads if isinstance(head, NextEventHead)), None)
+
+
+class _Columns(dict[str, int]):
+    """Each question's output; one that isn't there is answered with those that are."""
+
+    def __missing__(self, name: str) -> int:
+        known = ", ".join(map(repr, self)) or "none by name, only next()"
+        raise KeyError(f"a reading must be asked for a question of its model, received {name!r}: it answers {known}")

@@ -125,8 +125,18 @@ def test_a_reading_reads_like_a_mapping():
     assert [p for _, p in ahead] == sorted((p for _, p in ahead), reverse=True)
     assert reading.decides("cart") == (reading["cart"] >= 0.4)
     assert repr(reading).startswith(f"Reading(purchase={reading['purchase']:.3f}, cart=")
-    with pytest.raises(KeyError, match="churn"):
-        reading["churn"]
+
+
+def test_a_question_that_nobody_asked_is_refused_with_those_that_are_there():
+    readings = insight().score_many([[("view", 1.7e9)]])
+    for asked in (readings.__getitem__, readings.reading(0).__getitem__, readings.reading(0).decides):
+        with pytest.raises(KeyError, match=r"received 'churn': it answers 'purchase', 'cart'"):
+            asked("churn")
+    for mapping in (readings, readings.reading(0)):
+        assert ("churn" in mapping, "cart" in mapping, mapping.get("churn", 0.5)) == (False, True, 0.5)
+    nothing = Reading(Questions(made_up.heads()[2:]), np.zeros((1, 5), np.float32), np.zeros((1, 12), np.float32))
+    with pytest.raises(KeyError, match=r"none by name, only next\(\)"):
+        nothing["purchase"]
 
 
 def damaged_snapshots():
