@@ -45,7 +45,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 def test_a_misspelt_column_suggests_the_nearest(tmp_path: Path) -> None:
     sentence = refused(log(tmp_path), "train", "log.csv", "--user", "userid", "--time", "timestamp")
     assert "'userid'" in sentence
-    assert "'user_id'" in sentence
+    assert "--user 'user_id'" in sentence
 
 
 def test_a_misspelt_target_suggests_the_nearest(tmp_path: Path) -> None:
@@ -105,6 +105,10 @@ def test_a_folder_that_is_not_a_run_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.txt").write_text("miaow")
     assert "photos" in refused(log(tmp_path), *LOG, "--out", "photos")
+
+
+def test_a_run_below_a_file_is_refused_before_the_training(tmp_path: Path) -> None:
+    assert "log.csv, which is none" in refused(log(tmp_path), *LOG, "--out", "log.csv/run")
 
 
 STEPS = ["a", "b", "c", "bought"]

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import polars as pl
 
 from nearsight.errors import InputError
@@ -56,8 +57,11 @@ class Table:
         """The columns' names in the file's order."""
         return self.frame.columns
 
-    def column(self, name: str) -> pl.Series:
-        """One column. Raises `InputError` with the nearest name where there is none of this name."""
+    def column(self, name: str, option: str = "") -> pl.Series:
+        """One column. Raises `InputError` with the nearest name where there is none of this name.
+
+        `option` is what names this column on the command line, where something does.
+        """
         if name in self.frame.columns:
             return self.frame[name]
         if len(self.frame.columns) == 1 and (
@@ -66,9 +70,14 @@ class Table:
             raise InputError(
                 f"{self.name} has no column {name!r}: its columns are separated by {found!r}, separate them by commas"
             )
+        raise InputError(f"{self.name} has no column {name!r}: {self._advice(name, option)}")
+
+    def _advice(self, name: str, option: str) -> str:
+        named = f"{option} " if option else ""
         near = difflib.get_close_matches(name, self.frame.columns, 1, 0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(self.frame.columns[:20])}"
-        raise InputError(f"{self.name} has no column {name!r}: {hint}")
+        if near:
+            return f"did you mean {named}{near[0]!r}?"
+        return f"{f'pass {named}with one of' if named else 'it has'} {', '.join(self.frame.columns[:20])}"
 
     def line(self, row: int) -> str:
         """Where a row stands, in words; a line break inside of a CSV's quotes counts."""
@@ -239,7 +248,21 @@ def _csv(content: bytes, name: str) -> tuple[pl.DataFrame, int]:
 def _json(content: bytes, name: str) -> tuple[pl.DataFrame, int]:
     if not content.strip():
         raise InputError(f"{name} is empty: pass a file with at least one line")
-    return pl.read_ndjson(content, infer_schema_length=None), 1
+    try:
+        return pl.read_ndjson(content, infer_schema_length=None), 1
+    except pl.exceptions.PolarsError as error:
+        for number, line in enumerate(content.splitlines(), 1):
+            if fault := _fault_of_json(line):
+                raise InputError(f"{name}, line {number} must be a JSON object, received {fault}: mend it") from error
+        raise
+
+
+def _fault_of_json(line: bytes) -> str:
+    try:
+        found = msgspec.json.decode(line) if line.strip() else {}
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return f"what isn't JSON ({error})"
+    return "" if isinstance(found, dict) else f"JSON of another kind ({type(found).__name__})"
 
 
 def _parquet(content: bytes, name: str) -> tuple[pl.DataFrame, int]:  # noqa: ARG001  (one signature for all readers)

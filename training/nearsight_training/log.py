@@ -51,14 +51,17 @@ def read_log(path: Path, config: LogConfig) -> EventLog:
 
 def log_of(table: Table, config: LogConfig) -> EventLog:
     """The event log in a table; raises as `read_log` does."""
-    roles = [config.user, config.time, *([config.event] if config.event is not None else [])]
-    for column in (*roles, *(config.fields or ()), *config.categories):
+    named = {"--user": config.user, "--time": config.time, "--event": config.event}
+    roles = {option: column for option, column in named.items() if column is not None}
+    for option, column in roles.items():
+        table.column(column, option)
+    for column in (*(config.fields or ()), *config.categories):
         table.column(column)
-    if len(set(roles)) < len(roles):
-        raise InputError(f"user, time and event must be different columns, received {', '.join(roles)}")
+    if len(set(roles.values())) < len(roles):
+        raise InputError(f"user, time and event must be different columns, received {', '.join(roles.values())}")
     if not len(table):
         raise InputError(f"{table.name} holds no events: pass a log with at least one row")
-    fields, notes = _fields(table, config, set(roles))
+    fields, notes = _fields(table, config, set(roles.values()))
     frame = pl.DataFrame(
         {
             "user": required(table, config.user),
