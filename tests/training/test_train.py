@@ -129,6 +129,29 @@ def test_one_class_only_is_refused_and_nothing_is_written(tmp_path, cdnow_table,
     assert list(tmp_path.iterdir()) == []
 
 
+class Stopped:
+    """Progress that ends a training once the data are read."""
+
+    def start(self, title, total):
+        assert title == "reading"
+
+    def advance(self, note=""):
+        self.note = note
+
+    def finish(self, summary=""):
+        raise InterruptedError(summary)
+
+
+def test_what_was_read_is_told_in_thousands(tmp_path, small_config, cdnow_table):
+    stopped = Stopped()
+    with pytest.raises(InterruptedError, match=r"^67,591 events of 23,570 users$"):
+        train_log(cdnow_table, small_config, tmp_path / "run", stopped)
+    assert stopped.note == "67,591 events of 23,570 users"
+    (tmp_path / "wide.csv").write_text("a,b,label\n" + "".join(f"{k},1,{k % 2}\n" for k in range(1200)))
+    with pytest.raises(InterruptedError, match=r"^1,200 rows of 2 steps$"):
+        train_table(tmp_path / "wide.csv", TableConfig(), tmp_path / "run", Stopped())
+
+
 @pytest.mark.parametrize("seed", [-1, 2**32])
 def test_a_seed_that_no_generator_takes_is_refused(tmp_path, small_config, seed):
     fitting = msgspec.structs.replace(small_config.fitting, seed=seed)

@@ -32,9 +32,10 @@ def train_log(source: Path | Table, config: LogConfig, out: Path, progress: Prog
     progress.start("reading", 2)
     table = source if isinstance(source, Table) else Table.read(source)
     log = log_of(table, config)
-    progress.advance(f"{len(log.times)} events of {len(log.users)} users")
+    found = f"{len(log.times):,} events of {len(log.users):,} users"
+    progress.advance(found)
     prepared = prepare(log, config)
-    progress.finish(f"{len(log.times)} events of {len(log.users)} users")
+    progress.finish(found)
     return train_prepared(prepared, config, _source(source, table, log), out, progress)
 
 
@@ -48,7 +49,7 @@ def train_table(source: Path, config: TableConfig, out: Path, progress: Progress
     progress.start("reading", 1)
     samples = read_table(table)
     prepared = prepare_table(samples, config)
-    progress.finish(f"{len(table)} rows of {samples.values.shape[1]} steps")
+    progress.finish(f"{len(table):,} rows of {samples.values.shape[1]} steps")
     found = Source(name=table.name, sha256=_sha256(source), rows=len(table), users=len(table))
     return train_prepared(prepared, config, found, out, progress)
 
