@@ -7,11 +7,26 @@ import msgspec
 from nearsight.bundle import read_bundle
 from nearsight.errors import BundleError
 from nearsight.manifest import Manifest
+from nearsight.spec import Spec
 from nearsight_export.questions import percent, question, reads
 from nearsight_export.reports import Certificate
 from nearsight_export.variants import PRECISIONS
 
 __all__ = ["Description", "Part", "inspect"]
+
+
+_FIGURES = {
+    "auc": "AUC (how often a yes ranks above a no)",
+    "average_precision": "average precision (over all thresholds)",
+    "log_loss": "log loss (in nats, less is better)",
+    "expected_calibration_error": "calibration error (how far probability and frequency lie apart)",
+    "accuracy": "accuracy (how many decisions are right)",
+    "precision": "precision (how many of its yes are right)",
+    "recall": "recall (how many of the yes it finds)",
+    "f1": "F1 (precision and recall in one)",
+    "hits@1": "hits@1 (how often the likeliest event comes next)",
+    "hits@5": "hits@5 (how often one of the five likeliest comes next)",
+}
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +60,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
             "It holds": [_part(part) for part in self.parts],
             "It learned from": [f"{name}: {value}" for name, value in self.data.items()],
             "It reached on users that training never saw": [
-                f"{name}: {value:.4g}" for name, value in self.metrics.items()
+                _figure(name, value) for name, value in self.metrics.items()
             ],
             "It is proven": self.proof,
         }
@@ -63,13 +78,24 @@ def inspect(path: str | Path) -> Description:
         created=manifest.created,
         bytes=Path(path).stat().st_size,
         answers=[question(head) for head in manifest.heads],
-        reads=reads(manifest.spec),
+        reads=_reads(manifest.spec),
         state=_state(manifest),
         parts=[Part(name=name, bytes=part.bytes, precision=part.precision) for name, part in manifest.members.items()],
         data=dict(manifest.data),
         metrics=dict(manifest.metrics),
         proof=_proof(bundle.members["certificate.json"]) if "certificate.json" in bundle.members else [],
     )
+
+
+def _reads(spec: Spec) -> list[str]:
+    """What an event carries; the steps of a table all have one name, so that says it."""
+    lines = reads(spec)
+    return [f"event, always {spec.event.vocabulary[0]}", *lines[1:]] if spec.steps else lines
+
+
+def _figure(name: str, value: float) -> str:
+    head, _, metric = name.rpartition(".")
+    return f"{head}, {_FIGURES.get(metric, metric)}: {value:.4g}"
 
 
 def _state(manifest: Manifest) -> str:

@@ -9,12 +9,14 @@ import msgspec
 import numpy as np
 import pytest
 
+import made_up
 from nearsight.backends import choose
-from nearsight.bundle import read_bundle
+from nearsight.bundle import Bundle, read_bundle, sealed, write_bundle
 from nearsight.conformance import read_vectors, verify
 from nearsight.errors import BundleError, InputError
 from nearsight.heads import BinaryHead, calibrated
 from nearsight.manifest import model_id
+from nearsight.spec import Category, Spec, Steps
 from nearsight_export import production
 from nearsight_export.config import ExportConfig
 from nearsight_export.errors import CertificateError, ConversionError
@@ -24,6 +26,7 @@ from nearsight_export.index import gzipped, read_index
 from nearsight_export.inspection import inspect
 from nearsight_export.reports import Certificate
 from nearsight_export.variants import MEMBERS, VARIANTS, artifacts
+from nearsight_training.metrics import binary_metrics, next_event_metrics
 from nearsight_training.run import load_histories, load_run, load_weights
 
 RUNTIMES = {"litert": "step.tflite", "onnx": "step.onnx", "numpy": "step.npz"}
@@ -139,6 +142,37 @@ def test_inspect_says_it_in_words_without_tensorflow(exported):
     done = subprocess.run([sys.executable, "-c", code, exported.bundle], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == text + "\n"
+
+
+def described(path, members, **changes):
+    """What `inspect` says of a bundle with a manifest that is invented but for its `changes`."""
+    manifest = msgspec.structs.replace(
+        made_up.bundle().manifest, members=sealed(members, {"step.npz": "fp32"}), **changes
+    )
+    write_bundle(path, Bundle(manifest, members))
+    return str(inspect(path))
+
+
+def test_inspect_says_of_a_table_what_its_steps_are_called(tmp_path):
+    steps = Steps(name="value", lows=(0.0,) * 5, highs=(1.0,) * 5)
+    spec = Spec(event=Category(name="event", vocabulary=("step",)), steps=steps)
+    trunk = made_up.trunk(spec, made_up.heads())
+    members = {"step.npz": made_up.npz(made_up.weights(trunk))}
+    text = described(tmp_path / "table.nsight", members, spec=spec, trunk=trunk)
+    assert "It reads\n  event, always step\n  value, a number with bounds for each of 5 positions\n" in text
+
+
+def test_inspect_says_what_each_figure_means(tmp_path):
+    asked, who = np.array([0, 1, 0, 1]), np.arange(4)
+    binary = binary_metrics(asked, np.array([0.1, 0.9, 0.6, 0.4]), who)
+    following = next_event_metrics(np.array([1, 2, 3, 1]), np.full((4, 3), 1 / 3), who)
+    figures = {f"buys.again.{name}": found.value for name, found in binary.items()}
+    figures |= {f"next_event.{name}": found.value for name, found in following.items()}
+    text = described(tmp_path / "shop.nsight", made_up.bundle().members, metrics=figures)
+    lines = text.partition("never saw\n")[2].splitlines()
+    assert "  buys.again, AUC (how often a yes ranks above a no): 0.75" in lines
+    assert len(lines) == len(figures)
+    assert all(re.fullmatch(r"  \S+, [\w @]+ \(.+\): [\d.]+", line) for line in lines)
 
 
 def test_inspect_refuses_what_is_no_bundle(tmp_path):
