@@ -1,14 +1,15 @@
 """From events to rows: one event on the device, whole columns in training and in batches."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from struct import Struct
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nearsight.cursor import Cursor, latest_times
-from nearsight.formulas import COLUMNS, SINGLE, Moment, Step, row_numbers
-from nearsight.spec import Clock, Spec, Steps
+from nearsight.formulas import COLUMNS, SINGLE, Formulas, Step
+from nearsight.spec import Spec, Steps
 from nearsight.values import EARLIEST, LATEST, code, finite, finite_column, strange_time
 from nearsight.values import codes as coded
 
@@ -22,12 +23,14 @@ class Encoder:
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
-        self._times_only = _times_only(spec)
         self._tables = [
             (category.name, {name: code for code, name in enumerate(category.vocabulary, 1)})
             for category in (spec.event, *spec.categories)
         ]
         self._width = len(spec.number_names)
+        self._single, self._columns = Formulas(SINGLE, spec), Formulas(COLUMNS, spec)
+        self._pack_codes: Callable[..., None] = Struct(f"={len(self._tables)}i").pack_into
+        self._pack_numbers: Callable[..., None] = Struct(f"={self._width}f").pack_into
 
     def seconds(self, time: float | None) -> float:
         """`time` as a float; 0 for a specification without a clock.
@@ -55,20 +58,30 @@ class Encoder:
         Returns codes `(1, K)` int32 and numbers `(1, N)` float32. Raises `EventError` where a part has the wrong type.
         Unknown names get code 0.
         """
+        row = self.empty()
+        self.fill(row, name, seconds, fields, cursor)
+        return row
+
+    def empty(self) -> Row:
+        """A row for `fill` to write to."""
+        return np.empty((1, len(self._tables)), np.int32), np.empty((1, self._width), np.float32)
+
+    def fill(self, row: Row, name: str, seconds: float, fields: Mapping[str, object], cursor: Cursor) -> None:
+        """Write to `row` what `event` returns: a stream of events needs no new arrays."""
         spec = self.spec
         codes = [code("event", self._tables[0][1], name)]
         for field, table in self._tables[1:]:
             codes.append(code(field, table, fields.get(field)))
         values = [finite(number.name, fields.get(number.name)) for number in spec.numbers]
         step = _single_step(spec.steps, fields, cursor.count) if spec.steps else None
-        numbers = row_numbers(SINGLE, spec, self._moment(seconds, cursor), values, step)
-        row = np.empty((1, len(codes)), np.int32), np.empty((1, self._width), np.float32)
-        row[0][0], row[1][0] = codes, numbers
-        return row
+        numbers = self._single.row(*_since(seconds, cursor), seconds, values, step)
+        # Packing takes half of the time in which NumPy reads a list.
+        self._pack_codes(row[0], 0, *codes)
+        self._pack_numbers(row[1], 0, *numbers)
 
     def now(self, seconds: float, cursor: Cursor) -> Row:
         """The reserved row that asks without an event: the time that has passed and nothing else."""
-        numbers = row_numbers(SINGLE, self._times_only, self._moment(seconds, cursor), (), None)
+        numbers = self._single.times(*_since(seconds, cursor))
         codes, row = self._empty_now(1)
         row[0, : len(numbers)] = numbers
         return codes, row
@@ -92,15 +105,14 @@ class Encoder:
         codes = [coded(*table, column) for table, column in zip(self._tables, names, strict=True)]
         values = [finite_column(number.name, fields.get(number.name, missing)) for number in spec.numbers]
         position = np.arange(size) - np.repeat(starts, np.diff(starts, append=size))
-        moment = _moments(self.times(missing if times is None else times), starts) if spec.clock else Moment()
+        clock = self.times(missing if times is None else times) if spec.clock else np.zeros(size)
         step = _step_columns(spec.steps, fields.get(spec.steps.name, missing), position) if spec.steps else None
-        numbers = row_numbers(COLUMNS, spec, moment, values, step)
+        numbers = self._columns.row(*_since_columns(clock, starts), clock, values, step)
         return np.stack(codes, 1), _stacked(numbers, size)
 
     def now_columns(self, gaps: NDArray[np.float64], ages: NDArray[np.float64]) -> Row:
         """Many *now* rows at once: seconds since each history's last and first event, `(E,)` each, both > 0 events."""
-        moment = Moment(first=np.zeros(len(gaps)), gap=gaps, age=ages)
-        times = _stacked(row_numbers(COLUMNS, self._times_only, moment, (), None), len(gaps))
+        times = _stacked(self._columns.times(np.zeros(len(gaps)), gaps, ages), len(gaps))
         codes, numbers = self._empty_now(len(gaps))
         numbers[:, : times.shape[1]] = times
         return codes, numbers
@@ -110,31 +122,24 @@ class Encoder:
         codes[:, 0] = self.spec.now
         return codes, np.zeros((size, self._width), np.float32)
 
-    def _moment(self, seconds: float, cursor: Cursor) -> Moment:
-        if self.spec.clock is None:
-            return _NO_MOMENT
-        if not cursor.count:
-            return Moment(first=1.0, time=seconds)
-        gap = cursor.gap(seconds)
-        return Moment(gap=gap, age=cursor.last_time + gap - cursor.first_time, time=seconds)
+
+def _since(seconds: float, cursor: Cursor) -> tuple[float, float, float]:
+    """Whether an event at `seconds` is the first of its history, and the seconds since the last and the first."""
+    if not cursor.count:
+        return 1.0, 0.0, 0.0
+    gap = cursor.gap(seconds)
+    return 0.0, gap, cursor.last_time + gap - cursor.first_time
 
 
-_NO_MOMENT = Moment()
-
-
-def _times_only(spec: Spec) -> Spec:
-    clock = Clock(gap=spec.clock.gap, age=spec.clock.age) if spec.clock else None
-    return Spec(event=spec.event, clock=clock)
-
-
-def _moments(times: NDArray[np.float64], starts: NDArray[np.int64]) -> Moment:
+def _since_columns(times: NDArray[np.float64], starts: NDArray[np.int64]) -> tuple[Any, Any, Any]:
+    """The same for whole histories, `(E,)` each."""
     lengths = np.diff(starts, append=len(times))
     last = latest_times(times, starts, lengths)
     first = np.zeros(len(times))
     first[starts] = 1.0
     gap = np.diff(last, prepend=0.0)
     gap[starts] = 0.0
-    return Moment(first=first, gap=gap, age=last - np.repeat(times[starts], lengths), time=times)
+    return first, gap, last - np.repeat(times[starts], lengths)
 
 
 def _single_step(steps: Steps, fields: Mapping[str, object], position: int) -> Step:

@@ -6,7 +6,7 @@ elements. A test proves that both speeds agree bit for bit.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nearsight.spec import Number, Spec
 
-__all__ = ["COLUMNS", "SINGLE", "Moment", "Step", "row_numbers"]
+__all__ = ["COLUMNS", "SINGLE", "Formulas", "Step"]
 
 _FIRST_WEEKDAY = 3  # 1970-01-01 was a Thursday; Monday is 0
 _HOUR_SECONDS, _DAY_SECONDS = 3600, 86400
@@ -78,46 +78,54 @@ class Columns:
         return chosen
 
 
-def _standardised(ops: Ops, number: Number, x: Any) -> Any:
-    clipped = ops.clip(x, number.low, number.high)
-    return ((ops.log1p(clipped) if number.log else clipped) - number.mean) * number.scale
+class Formulas:
+    """The numbers of a row as `spec` defines them. What doesn't vary from row to row is looked up once, here."""
 
+    def __init__(self, ops: Ops, spec: Spec) -> None:
+        self._ops, self._clock = ops, spec.clock
+        if spec.clock:
+            self._gap, self._age = _standardised(ops, spec.clock.gap), _standardised(ops, spec.clock.age)
+        self._numbers = [(_standardised(ops, number), number.flag) for number in spec.numbers]
 
-def _by_position(ops: Ops, lows: Any, highs: Any, x: Any) -> Any:
-    span = highs - lows
-    return ops.where(span > 0, (ops.clip(x, lows, highs) - lows) / ops.where(span > 0, span, 1.0), 0.0)
+    def times(self, first: Any, gap: Any, age: Any) -> list[Any]:
+        """What a clock says of a moment: whether it is a history's first, and seconds since its last and first event.
 
+        Nothing without a clock.
+        """
+        return [first, self._gap(gap), self._age(age)] if self._clock else []
 
-def row_numbers(ops: Ops, spec: Spec, moment: "Moment", fields: Sequence[Any], step: Any) -> list[Any]:
-    """The N numbers of a row in the order of `Spec.number_names`, as floats or as columns."""
-    row: list[Any] = []
-    clock = spec.clock
-    if clock:
-        row += [moment.first, _standardised(ops, clock.gap, moment.gap), _standardised(ops, clock.age, moment.age)]
-        if clock.hour:
-            hour = ops.integer(moment.time) // _HOUR_SECONDS % 24
+    def row(self, first: Any, gap: Any, age: Any, time: Any, values: Sequence[Any], step: "Step | None") -> list[Any]:
+        """The N numbers in the order of `Spec.number_names`, as floats or as columns; a missing value is NaN."""
+        ops, row = self._ops, self.times(first, gap, age)
+        if self._clock and self._clock.hour:
+            hour = ops.integer(time) // _HOUR_SECONDS % 24
             row += [ops.hour[0][hour], ops.hour[1][hour]]
-        if clock.weekday:
-            weekday = (ops.integer(moment.time) // _DAY_SECONDS + _FIRST_WEEKDAY) % 7
+        if self._clock and self._clock.weekday:
+            weekday = (ops.integer(time) // _DAY_SECONDS + _FIRST_WEEKDAY) % 7
             row += [ops.weekday[0][weekday], ops.weekday[1][weekday]]
-    for number, x in zip(spec.numbers, fields, strict=True):
-        present = x == x
-        row.append(ops.where(present, _standardised(ops, number, x), 0.0))
-        if number.flag:
-            row.append(ops.where(present, 0.0, 1.0))
-    if spec.steps:
-        present = step.value == step.value
-        row.append(ops.where(present, _by_position(ops, step.low, step.high, step.value), 0.0))
-    return row
+        where = ops.where
+        for (standardised, flag), x in zip(self._numbers, values, strict=True):
+            present = x == x
+            row.append(where(present, standardised(x), 0.0))
+            if flag:
+                row.append(where(present, 0.0, 1.0))
+        if step is not None:
+            row.append(where(step.value == step.value, _by_position(ops, step), 0.0))
+        return row
 
 
-class Moment(msgspec.Struct):
-    """Where in its history an event stands: floats, or columns of them."""
+def _standardised(ops: Ops, number: Number) -> Callable[[Any], Any]:
+    clip, log1p = ops.clip, ops.log1p
+    low, high, mean, scale = number.low, number.high, number.mean, number.scale
+    if number.log:
+        return lambda x: (log1p(clip(x, low, high)) - mean) * scale
+    return lambda x: (clip(x, low, high) - mean) * scale
 
-    first: Any = 0.0
-    gap: Any = 0.0
-    age: Any = 0.0
-    time: Any = 0.0
+
+def _by_position(ops: Ops, step: "Step") -> Any:
+    span = step.high - step.low
+    scaled = (ops.clip(step.value, step.low, step.high) - step.low) / ops.where(span > 0, span, 1.0)
+    return ops.where(span > 0, scaled, 0.0)
 
 
 class Step(msgspec.Struct):

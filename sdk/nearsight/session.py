@@ -36,13 +36,13 @@ class Session:
     event's time. Where the specification says so, the event after a long gap or a full count starts the history anew.
     """
 
-    __slots__ = ("_cursor", "_model", "_reset", "_state", "_step")
+    __slots__ = ("_cursor", "_model", "_reset", "_row", "_state", "_step")
 
     def __init__(self, model: Model, snapshot: bytes | None = None) -> None:
         self._model = model
         reset = model.encoder.spec.reset
         self._reset = None if reset == Reset() else reset  # asked before every event
-        self._step = model.backend.step
+        self._step, self._row = model.backend.step, model.encoder.empty()
         if snapshot is None:
             self._cursor, self._state = Cursor(), model.empty_state()
         else:
@@ -63,8 +63,8 @@ class Session:
         model = self._model
         seconds = model.encoder.seconds(time)
         cursor, state = self._history(seconds)
-        codes, numbers = model.encoder.event(event, seconds, fields, cursor)
-        heads, embedding, self._state = self._step(codes, numbers, state)
+        model.encoder.fill(self._row, event, seconds, fields, cursor)
+        heads, embedding, self._state = self._step(*self._row, state)
         cursor.advance(seconds)
         self._cursor = cursor
         return Reading(model.questions, heads, embedding)
