@@ -8,7 +8,7 @@ from nearsight.bundle import read_bundle
 from nearsight.errors import BundleError
 from nearsight.manifest import Manifest
 from nearsight.spec import Spec
-from nearsight_export.questions import percent, question, reads
+from nearsight_export.questions import duration, percent, question, reads
 from nearsight_export.reports import Certificate
 from nearsight_export.variants import PRECISIONS
 
@@ -105,7 +105,7 @@ def _state(manifest: Manifest) -> str:
     )
     ends = []
     if reset.gap_seconds is not None:
-        ends.append(f"a gap of more than {reset.gap_seconds:g} seconds")
+        ends.append(f"a gap of more than {duration(reset.gap_seconds)}")
     if reset.max_events is not None:
         ends.append(f"{reset.max_events} events")
     return f"{size}; it begins anew after {' or after '.join(ends)}" if ends else f"{size}; it never begins anew"

@@ -16,7 +16,7 @@ from nearsight.conformance import read_vectors, verify
 from nearsight.errors import BundleError, InputError
 from nearsight.heads import BinaryHead, calibrated
 from nearsight.manifest import model_id
-from nearsight.spec import Category, Spec, Steps
+from nearsight.spec import Category, Reset, Spec, Steps
 from nearsight_export import production
 from nearsight_export.config import ExportConfig
 from nearsight_export.errors import CertificateError, ConversionError
@@ -160,6 +160,15 @@ def test_inspect_says_of_a_table_what_its_steps_are_called(tmp_path):
     members = {"step.npz": made_up.npz(made_up.weights(trunk))}
     text = described(tmp_path / "table.nsight", members, spec=spec, trunk=trunk)
     assert "It reads\n  event, always step\n  value, a number with bounds for each of 5 positions\n" in text
+
+
+@pytest.mark.parametrize(
+    ("gap_seconds", "words"), [(1800, "30 minutes"), (3600, "1 hour"), (2_592_000, "30 days"), (0.5, "0.5 seconds")]
+)
+def test_inspect_says_after_what_gap_a_history_begins_anew(tmp_path, gap_seconds, words):
+    made = made_up.bundle(Reset(gap_seconds=gap_seconds, max_events=500))
+    text = described(tmp_path / "shop.nsight", made.members, spec=made.manifest.spec)
+    assert f"; it begins anew after a gap of more than {words} or after 500 events\n" in text
 
 
 def test_inspect_says_what_each_figure_means(tmp_path):
