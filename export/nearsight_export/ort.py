@@ -4,24 +4,13 @@ import logging
 import tempfile
 from pathlib import Path
 
-import nearsight.backends.onnx  # noqa: F401  # switches it off
+from nearsight.backends.onnx import REFUSALS  # switches it off
 
 # isort: split
 import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as refusals
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 __all__ = ["REFUSALS", "loaded", "quantised"]
-
-# What a session raises over a graph or over inputs that don't fit it.
-REFUSALS = (
-    refusals.Fail,
-    refusals.InvalidArgument,
-    refusals.InvalidGraph,
-    refusals.InvalidProtobuf,
-    refusals.NotImplemented,
-    refusals.RuntimeException,
-)
 
 
 def loaded(content: bytes) -> onnxruntime.InferenceSession:

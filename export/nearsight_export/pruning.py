@@ -79,7 +79,7 @@ def pruned(
         validation_difference=apart,
     )
     _check(report)
-    progress.finish(f"{target:.0%} of the large weights are zero")
+    progress.finish(f"{100 * target:.0f} % of the large weights are zero")
     return found, report
 
 

@@ -21,7 +21,7 @@ class Cursor(msgspec.Struct, array_like=True):
 
     def gap(self, time: float) -> float:
         """Seconds since the last event, never negative; 0 for a first event."""
-        return max(time - self.last_time, 0.0) if self.count else 0.0
+        return time - self.last_time if self.count and time > self.last_time else 0.0
 
     def advance(self, time: float) -> None:
         """Count an event at `time`."""

@@ -27,6 +27,8 @@ class Encoder:
             (category.name, {name: code for code, name in enumerate(category.vocabulary, 1)})
             for category in (spec.event, *spec.categories)
         ]
+        (_, self._events), *self._categories = self._tables
+        self._fields = [number.name for number in spec.numbers]
         self._width = len(spec.number_names)
         self._single, self._columns = Formulas(SINGLE, spec), Formulas(COLUMNS, spec)
         self._pack_codes: Callable[..., None] = Struct(f"={len(self._tables)}i").pack_into
@@ -39,6 +41,8 @@ class Encoder:
         """
         if self.spec.clock is None:
             return 0.0
+        if type(time) is float and EARLIEST <= time <= LATEST:
+            return time
         seconds = finite("time", time)
         if not EARLIEST <= seconds <= LATEST:
             raise strange_time(seconds)
@@ -68,12 +72,12 @@ class Encoder:
 
     def fill(self, row: Row, name: str, seconds: float, fields: Mapping[str, object], cursor: Cursor) -> None:
         """Write to `row` what `event` returns: a stream of events needs no new arrays."""
-        spec = self.spec
-        codes = [code("event", self._tables[0][1], name)]
-        for field, table in self._tables[1:]:
-            codes.append(code(field, table, fields.get(field)))
-        values = [finite(number.name, fields.get(number.name)) for number in spec.numbers]
-        step = _single_step(spec.steps, fields, cursor.count) if spec.steps else None
+        given, steps = fields.get, self.spec.steps
+        codes = [code("event", self._events, name)]
+        for field, table in self._categories:
+            codes.append(code(field, table, given(field)))
+        values = [finite(field, given(field)) for field in self._fields]
+        step = _single_step(steps, fields, cursor.count) if steps else None
         numbers = self._single.row(*_since(seconds, cursor), seconds, values, step)
         # Packing takes half of the time in which NumPy reads a list.
         self._pack_codes(row[0], 0, *codes)

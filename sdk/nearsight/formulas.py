@@ -82,9 +82,11 @@ class Formulas:
     """The numbers of a row as `spec` defines them. What doesn't vary from row to row is looked up once, here."""
 
     def __init__(self, ops: Ops, spec: Spec) -> None:
-        self._ops, self._clock = ops, spec.clock
-        if spec.clock:
-            self._gap, self._age = _standardised(ops, spec.clock.gap), _standardised(ops, spec.clock.age)
+        clock = spec.clock
+        self._ops, self._clocked = ops, clock is not None
+        self._hour, self._weekday = bool(clock and clock.hour), bool(clock and clock.weekday)
+        if clock:
+            self._gap, self._age = _standardised(ops, clock.gap), _standardised(ops, clock.age)
         self._numbers = [(_standardised(ops, number), number.flag) for number in spec.numbers]
 
     def times(self, first: Any, gap: Any, age: Any) -> list[Any]:
@@ -92,19 +94,19 @@ class Formulas:
 
         Nothing without a clock.
         """
-        return [first, self._gap(gap), self._age(age)] if self._clock else []
+        return [first, self._gap(gap), self._age(age)] if self._clocked else []
 
     def row(self, first: Any, gap: Any, age: Any, time: Any, values: Sequence[Any], step: "Step | None") -> list[Any]:
         """The N numbers in the order of `Spec.number_names`, as floats or as columns; a missing value is NaN."""
         ops, row = self._ops, self.times(first, gap, age)
-        if self._clock and self._clock.hour:
+        if self._hour:
             hour = ops.integer(time) // _HOUR_SECONDS % 24
             row += [ops.hour[0][hour], ops.hour[1][hour]]
-        if self._clock and self._clock.weekday:
+        if self._weekday:
             weekday = (ops.integer(time) // _DAY_SECONDS + _FIRST_WEEKDAY) % 7
             row += [ops.weekday[0][weekday], ops.weekday[1][weekday]]
         where = ops.where
-        for (standardised, flag), x in zip(self._numbers, values, strict=True):
+        for (standardised, flag), x in zip(self._numbers, values):  # noqa: B905  # in the hot path
             present = x == x
             row.append(where(present, standardised(x), 0.0))
             if flag:

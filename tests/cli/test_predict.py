@@ -53,10 +53,15 @@ def test_a_table_is_answered_row_by_row_in_every_form(exported: Path) -> None:
         assert (float(row[1]), row[2]) == (pytest.approx(probability, abs=1e-6), str(int(yes)))
 
 
-def test_every_runtime_gives_the_same_decisions(exported: Path) -> None:
+def test_every_runtime_answers_alike_and_decides_by_the_same_threshold(exported: Path) -> None:
     command = ["predict", "model.nsight", "new_user_behavior_data.csv", "--json"]
-    decisions = [
-        [answer["yes"] for answer in json.loads(run(*command, "--runtime", name, folder=exported).out)["predictions"]]
+    answers = {
+        name: json.loads(run(*command, "--runtime", name, folder=exported).out)["predictions"]
         for name in ("litert", "onnx", "numpy")
-    ]
-    assert decisions[0] == decisions[1] == decisions[2]
+    }
+    (head,) = nearsight.load(exported / "model.nsight").manifest.heads
+    for name, rows in answers.items():
+        chances = [row["probability"][head.name] for row in rows]
+        exact = [row["probability"][head.name] for row in answers["numpy"]]
+        assert [row["yes"][head.name] for row in rows] == [chance >= head.threshold for chance in chances]
+        assert chances == pytest.approx(exact, abs=0.03), name  # 8-bit weights against floats

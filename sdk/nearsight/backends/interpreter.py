@@ -28,15 +28,19 @@ class InterpreterBackend:
     def step(self, codes: NDArray[np.int32], numbers: Floats, state: Floats) -> tuple[Floats, Floats, Floats]:
         """See `Backend.step`; the interpreter of the last batch size is kept."""
         size = len(codes)
-        if size == 1:
-            return self._single.run(codes, numbers, state)
-        if self._batch.size != size:
-            self._batch = _Loaded(self._new, self._trunk, size)
-        return self._batch.run(codes, numbers, state)
+        loaded = self._single if size == 1 else self._batch
+        if loaded.size != size:
+            loaded = self._batch = _Loaded(self._new, self._trunk, size)
+        put, get = loaded.put, loaded.get
+        put(loaded.codes, codes)
+        put(loaded.numbers, numbers)
+        put(loaded.state, state)
+        loaded.invoke()
+        return get(loaded.heads), get(loaded.embedding), get(loaded.next_state)
 
 
 class _Loaded:
-    """An interpreter with its tensors allocated for `size` events; the graph's inputs and outputs are found by name."""
+    """An interpreter's methods, with tensors allocated for `size` events; inputs and outputs are found by name."""
 
     def __init__(self, new: Callable[[], Any], trunk: Trunk, size: int) -> None:
         self.size = size
@@ -53,16 +57,7 @@ class _Loaded:
             raise BundleError(f"step.tflite can't be loaded ({error}): export it again") from error
         if found != [trunk.outputs, trunk.units, trunk.state_size]:
             raise BundleError("step.tflite doesn't have the manifest's outputs: export it again")
-        self._codes, self._numbers, self._state = (inputs[name] for name in widths)
-        self._heads, self._embedding = outputs["heads"]["index"], outputs["embedding"]["index"]
-        self._next_state = outputs["next_state"]["index"]
-        self._set, self._get, self._invoke = interpreter.set_tensor, interpreter.get_tensor, interpreter.invoke
-
-    def run(self, codes: NDArray[np.int32], numbers: Floats, state: Floats) -> tuple[Floats, Floats, Floats]:
-        """Set, invoke, get; what comes back is copied out of the interpreter."""
-        put, get = self._set, self._get
-        put(self._codes, codes)
-        put(self._numbers, numbers)
-        put(self._state, state)
-        self._invoke()
-        return get(self._heads), get(self._embedding), get(self._next_state)
+        self.codes, self.numbers, self.state = (inputs[name] for name in widths)
+        self.heads, self.embedding = outputs["heads"]["index"], outputs["embedding"]["index"]
+        self.next_state = outputs["next_state"]["index"]
+        self.put, self.get, self.invoke = interpreter.set_tensor, interpreter.get_tensor, interpreter.invoke

@@ -12,12 +12,12 @@ from onnxruntime.capi import onnxruntime_pybind11_state as refusals
 from nearsight.errors import BundleError
 from nearsight.trunk import Trunk
 
-__all__ = ["OnnxBackend", "load"]
+__all__ = ["REFUSALS", "OnnxBackend", "load"]
 
 Floats = NDArray[np.float32]
 _OUTPUTS = ("heads", "embedding", "next_state")
-# Most of onnxruntime's errors have no root of their own below Exception.
-_REFUSALS = (
+# What a session raises over a graph or inputs that don't fit; most of these errors have no root below Exception.
+REFUSALS = (
     refusals.Fail,
     refusals.InvalidArgument,
     refusals.InvalidGraph,
@@ -75,6 +75,6 @@ def load(model: bytes, trunk: Trunk) -> OnnxBackend:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         backend = OnnxBackend(session, trunk)
         backend.try_out()
-    except _REFUSALS as error:
+    except REFUSALS as error:
         raise BundleError(f"step.onnx can't be loaded ({error}): export it again") from error
     return backend
