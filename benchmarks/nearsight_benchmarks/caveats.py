@@ -9,9 +9,9 @@ __all__ = ["caveats"]
 
 _ALWAYS = """
 A figure is the whole Python call by time.perf_counter_ns, whose own cost of {timer:.0f} ns is in it. {rounds} rounds in
-an order drawn anew for each; in every round each contestant has one block of calls, after one that isn't counted.
-{calls:,} calls each, fewer where they would take more than {seconds:g} s, but {fewest} at least. The garbage collector
-rests during a block.
+an order drawn anew for each; in every round each contestant has one block of calls, after as many (20 at most) that
+aren't counted, so that caches are warm: the first calls after other work take longer. {calls:,} calls each, fewer where
+they would take more than {seconds:g} s, but {fewest} at least. The garbage collector rests during a block.
 
 One process and one thread for all that can share one. Steps and windows are handed encoded rows; session.observe,
 LightGBM and BG/NBD are handed raw events, so that their figures hold the features as well.

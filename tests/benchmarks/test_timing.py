@@ -35,8 +35,8 @@ def test_each_round_holds_one_block_of_each_contestant_in_changing_order():
     names = ("a", "b", "c")
     plan = Plan(calls=40, rounds=8, warm_up=3)
     interleaved([clock.contestant(name, 10) for name in names], plan)
-    timed = clock.calls[len(names) * (2 + 1 + plan.warm_up) :]  # a block of one call, then one of three
-    block = 1 + plan.calls // plan.rounds  # one call warms up
+    timed = clock.calls[len(names) * (2 + 2 * plan.warm_up) :]  # a block of one call, then one of three, each warmed up
+    block = 2 * plan.calls // plan.rounds
     blocks = [timed[start : start + block] for start in range(0, len(timed), block)]
     assert all(len(set(each)) == 1 for each in blocks)
     rounds = [tuple(each[0] for each in blocks[start : start + 3]) for start in range(0, len(blocks), 3)]
@@ -77,7 +77,7 @@ def test_prepare_comes_before_each_block_and_is_not_timed():
     contestant = Calls("a", clock.contestant("a", 10).call, prepare, clock)
     times = interleaved([contestant], Plan(calls=20, rounds=4, warm_up=2))
     assert set(times["a"].tolist()) == {10}
-    assert prepared == [0, 2, 5, 11, 17, 23]
+    assert prepared == [0, 2, 6, 16, 26, 36]
 
 
 def test_a_contestant_may_keep_its_own_clock():
@@ -100,7 +100,7 @@ def test_the_garbage_collector_is_back_after_an_error():
         assert not gc.isenabled()
         raise ValueError("planted")
 
-    calls = iter([None, None])
+    calls = iter([None, None, None])
 
     def call():
         next(calls, fail) and fail()
