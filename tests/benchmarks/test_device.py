@@ -106,7 +106,7 @@ def test_each_line_is_answered_by_one():
     replies = io.BytesIO()
     serve({"a": candidate}, None, requests, replies)
     first, second, third = (msgspec.json.decode(line) for line in replies.getvalue().splitlines())
-    assert (len(first), len(third), len(calls)) == (5, 2, 5 + 1 + 2 + 1)
+    assert (len(first), len(third), len(calls)) == (5, 2, 2 * 5 + 2 * 2)
     assert second == {"ask": [0.1 + 0.2, 1 / 3]}  # to the last bit
 
 
