@@ -50,9 +50,12 @@ class Material(msgspec.Struct, frozen=True):
     @property
     def question(self) -> str:
         """The head's question in words."""
-        if self.head.within_seconds is None:
+        what, seconds = " or ".join(self.head.events), self.head.within_seconds
+        if seconds is None:
             return f"{self.head.name}: yes or no"
-        return f"{' or '.join(self.head.events)} within {_span(self.head.within_seconds)}"
+        if self.head.kind == "inactive":
+            return f"{f'no {what}' if what else 'nothing'} for {_span(seconds)}"
+        return f"{what} within {_span(seconds)}"
 
     @property
     def primary(self) -> str:

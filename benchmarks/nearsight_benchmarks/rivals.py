@@ -69,7 +69,7 @@ def customers(histories: Histories, targets: frozenset[str]) -> list[Past]:
 
 def _fit_purchases(material: Material, seed: int) -> BuyTillYouDie:
     head = material.head
-    if head.within_seconds is None or material.run.spec.clock is None or not head.events:
+    if head.within_seconds is None or material.run.spec.clock is None or head.kind != "will_do":
         raise InputError("it needs a question about events within a time")
     targets = frozenset(head.events)
     answers = known_answers(material.training, _like(material, material.training), targets, _CURVE_QUESTIONS, seed)

@@ -11,6 +11,7 @@ from nearsight_training.config import LogConfig, TableConfig
 __all__ = [
     "LOG",
     "TABLE",
+    "ActiveWithin",
     "Categories",
     "Cutoff",
     "Epochs",
@@ -18,6 +19,7 @@ __all__ = [
     "Every",
     "Fields",
     "Filters",
+    "InactiveFor",
     "Layout",
     "LayoutOption",
     "MinUsers",
@@ -111,6 +113,25 @@ Within = Annotated[
     str,
     typer.Option(
         metavar="DURATION", help="How far ahead: 12h, 7d, 2w.", show_default=False, rich_help_panel="The question"
+    ),
+]
+InactiveFor = Annotated[
+    str,
+    typer.Option(
+        "--inactive",
+        metavar="DURATION",
+        help="Ask who will leave, too: who does nothing for so long, as in 30d.",
+        show_default=False,
+        rich_help_panel="The question",
+    ),
+]
+ActiveWithin = Annotated[
+    str,
+    typer.Option(
+        metavar="DURATION",
+        help="Ask that only of who did something as recently as this. Without it: of everybody.",
+        show_default=False,
+        rich_help_panel="The question",
     ),
 ]
 Name = Annotated[

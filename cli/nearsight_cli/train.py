@@ -12,7 +12,7 @@ from nearsight_cli import options
 from nearsight_cli.manual import manual
 from nearsight_cli.options import LOG, TABLE
 from nearsight_cli.output import Json
-from nearsight_training.config import LogConfig, TableConfig, Target
+from nearsight_training.config import Inactive, LogConfig, TableConfig, Target
 
 if TYPE_CHECKING:
     from nearsight_training.metrics import Interval
@@ -22,7 +22,8 @@ __all__ = ["register", "train"]
 
 _LOG_ONLY = (
     *("user", "time", "event", "every", "field", "category", "min_users"),
-    *("target", "within", "next_event", "split", "cutoff", "window", "reset_after", "reset_events"),
+    *("target", "within", "inactive", "active_within", "next_event", "split", "cutoff"),
+    *("window", "reset_after", "reset_events"),
 )
 
 
@@ -31,6 +32,7 @@ def register(app: typer.Typer) -> None:
     examples = [
         "nearsight train events.csv --user user_id --time timestamp --event event --target purchase --within 7d",
         "nearsight train events.csv --user user_id --time timestamp --target purchase --target renew --within 2w",
+        "nearsight train events.csv --user user_id --time timestamp --inactive 5d",
         "nearsight train orders.csv --user customer --time date --every order --target order --within 90d",
         "nearsight train user_behavior_data.csv --layout wide",
     ]
@@ -50,6 +52,8 @@ def train(
     min_users: options.MinUsers = LOG.min_users,
     target: options.Targets = [],  # noqa: B006
     within: options.Within = "",
+    inactive: options.InactiveFor = "",
+    active_within: options.ActiveWithin = "",
     name: options.Name = "",
     next_event: options.NextEvent = LOG.next_event,
     split: options.SplitOption = options.Split.time,
@@ -87,7 +91,7 @@ def train(
             every=every or LOG.every,
             fields=tuple(field) or None,
             categories=tuple(category),
-            targets=_targets(target, within, name),
+            targets=(*_targets(target, within, name), *_inactive(inactive, active_within)),
             next_event=next_event,
             split=split.value,
             cutoff=cutoff or None,
@@ -125,6 +129,17 @@ def _targets(events: list[str], within: str, name: str) -> tuple[Target, ...]:
             "add the other, as in --target purchase --within 7d"
         )
     return (Target(name=name or "_or_".join(events), events=tuple(events), within_seconds=seconds(within)),)
+
+
+def _inactive(span: str, active_within: str) -> tuple[Inactive, ...]:
+    from nearsight_training.labels import seconds
+
+    if not span and not active_within:
+        return ()
+    if not span:
+        raise InputError("--active-within narrows --inactive, received no --inactive: add it, as in --inactive 30d")
+    recent = seconds(active_within) if active_within else None
+    return (Inactive(name="inactive", within_seconds=seconds(span), active_within_seconds=recent),)
 
 
 def _reset(after: str, events: int | None) -> Reset:

@@ -27,10 +27,14 @@ def question(head: Head) -> str:
     if not isinstance(head, BinaryHead):
         return f"{head.name}: which of {len(head.vocabulary)} events comes next?"
     threshold = f"yes from {percent(head.threshold)} on"
-    if not head.events:
+    if head.kind == "label":
         return f"{head.name}: is the label 1? ({threshold})"
-    within = "" if head.within_seconds is None else f" within {duration(head.within_seconds)}"
-    return f"{head.name}: will {' or '.join(head.events)} happen{within}? ({threshold})"
+    span, what = duration(head.within_seconds or 0.0), " or ".join(head.events)
+    if head.kind == "inactive":
+        active = head.active_within_seconds
+        whom = f", asked of who was active within {duration(active)}" if active else ""
+        return f"{head.name}: will {f'no {what}' if what else 'nothing'} happen for {span}{whom}? ({threshold})"
+    return f"{head.name}: will {what} happen within {span}? ({threshold})"
 
 
 def reads(spec: Spec) -> list[str]:

@@ -12,7 +12,11 @@ __all__ = ["BinaryHead", "Head", "NextEventHead", "Reading", "activations", "cal
 
 
 class BinaryHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="binary"):
-    """Will one of `events` happen within `within_seconds`? A probability in output `start`.
+    """A yes/no question whose probability is output `start`.
+
+    `kind` "will_do": will one of `events` happen within `within_seconds`? "inactive": will none of them (nothing at all
+    where there are no `events`) happen for as long, asked of users for whom one did within the last
+    `active_within_seconds`, or ever where that is None? "label": is a wide table's label 1?
 
     `within_seconds` is None where the question has no horizon (a wide table's label). `scale` and `offset` calibrate
     the logit (Platt 1999) and are folded into the graphs' weights; `threshold` splits yes from no.
@@ -20,8 +24,10 @@ class BinaryHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     name: str
     start: int
+    kind: str = "will_do"
     events: tuple[str, ...] = ()
     within_seconds: float | None = None
+    active_within_seconds: float | None = None
     threshold: float = 0.5
     scale: float = 1.0
     offset: float = 0.0

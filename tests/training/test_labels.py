@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nearsight.errors import InputError
-from nearsight_training.config import Target
+from nearsight_training.config import Inactive, Target
 from nearsight_training.labels import ask_labels, event_labels, next_index, seconds
 from training.conftest import make_log
 
@@ -57,6 +57,33 @@ def test_a_question_looks_from_its_own_time():
     times = np.array([4.0, 5.0, 16.0])
     assert ask_labels(log, BUY, history, after, times, np.full(3, 100.0)).tolist() == [0, 1, 0]
     assert ask_labels(log, BUY, history, after, times, np.full(3, 15.0)).tolist() == [0, 1, -1]
+
+
+@given(
+    histories, st.integers(0, 80), st.sampled_from([(), ("buy",), ("buy", "ask")]), st.sampled_from([None, 0.5, 7.0])
+)
+def test_inactivity_equals_its_definition_written_as_loops(events, until, active, recent):
+    log = make_log(*events)
+    leaves = Inactive(name="leaves", within_seconds=10, events=active, active_within_seconds=recent)
+    asked, expected, expected_later = [], [], []
+
+    def label(history, time):
+        counted = [other for other, name in history if not active or name in active]
+        before = [other for other in counted if other <= time]
+        if time + 10 > until or not before or (recent is not None and time - max(before) > recent):
+            return -1
+        return int(not any(time < other <= time + 10 for other in counted))
+
+    for number, history in enumerate(events):
+        for time, _ in history:
+            expected.append(label(history, time))
+            after = sum(other <= time + 2.5 for other, _ in history)
+            asked.append((number, after, time + 2.5))
+            expected_later.append(label(history, time + 2.5))
+    owner, after, times = (np.array(column) for column in zip(*asked, strict=True))
+    assert event_labels(log, leaves, all_until(log, until)).tolist() == expected
+    found = ask_labels(log, leaves, owner, after, times.astype(float), np.full(len(times), float(until)))
+    assert found.tolist() == expected_later
 
 
 @given(histories, st.integers(0, 80))

@@ -4,15 +4,28 @@ import msgspec
 
 from nearsight.spec import Reset
 
-__all__ = ["Fitting", "LogConfig", "Size", "TableConfig", "Target"]
+__all__ = ["Fitting", "Inactive", "LogConfig", "Size", "TableConfig", "Target"]
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="will_do"):
     """A yes/no question: will any of `events` happen within `within_seconds`? Known by `name` ever after."""
 
     name: str
     events: tuple[str, ...]
     within_seconds: float
+
+
+class Inactive(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="inactive"):
+    """A yes/no question: will the user leave, that is do nothing for `within_seconds`?
+
+    `events` are those that count as doing something, all of them where it is empty. With `active_within_seconds`, only
+    a user who did something as recently as that can still leave: of others it is neither learned nor scored.
+    """
+
+    name: str
+    within_seconds: float
+    events: tuple[str, ...] = ()
+    active_within_seconds: float | None = None
 
 
 class Size(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,7 +66,7 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     every: str = "event"
     fields: tuple[str, ...] | None = None
     categories: tuple[str, ...] = ()
-    targets: tuple[Target, ...] = ()
+    targets: tuple[Target | Inactive, ...] = ()
     next_event: bool = True
     split: str = "time"
     cutoff: str | float | None = None

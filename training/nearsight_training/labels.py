@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearsight.errors import InputError
-from nearsight_training.config import Target
+from nearsight_training.config import Inactive, Target
 from nearsight_training.log import EventLog
 
 __all__ = ["UNKNOWN", "ask_labels", "event_labels", "next_index", "seconds"]
@@ -23,9 +23,10 @@ def seconds(duration: str) -> float:
     return float(found[1]) * _UNITS[found[2]]
 
 
-def event_labels(log: EventLog, target: Target, until: NDArray[np.float64]) -> NDArray[np.int8]:
+def event_labels(log: EventLog, target: Target | Inactive, until: NDArray[np.float64]) -> NDArray[np.int8]:
     """The target's label after each event, (E,): 1 where one of its events lies in `(t, t + within]`, else 0.
 
+    For `Inactive` it is the other way round, and unknown where the user isn't active at `t`.
     Unknown (-1), yes or no alike, where `t + within` lies past `until` `(E,)`: were only the negatives left out,
     the labels near the end would all be positive.
     """
@@ -34,7 +35,7 @@ def event_labels(log: EventLog, target: Target, until: NDArray[np.float64]) -> N
 
 def ask_labels(
     log: EventLog,
-    target: Target,
+    target: Target | Inactive,
     history: NDArray[np.int64],
     after: NDArray[np.int64],
     times: NDArray[np.float64],
@@ -57,18 +58,24 @@ def next_index(log: EventLog) -> NDArray[np.int64]:
 
 def _labels(
     log: EventLog,
-    target: Target,
+    target: Target | Inactive,
     times: NDArray[np.float64],
     first_later: NDArray[np.int64],
     history: NDArray[np.int64],
     until: NDArray[np.float64],
 ) -> NDArray[np.int8]:
-    hits = np.append(np.flatnonzero(np.isin(log.names, target.events)), len(log.times))
-    following = hits[np.searchsorted(hits, first_later)]
-    ends = log.starts[history] + log.lengths[history]
+    meant = np.isin(log.names, target.events) if target.events else np.ones(len(log.names), bool)
+    hits = np.append(np.flatnonzero(meant), len(log.times))
+    place = np.searchsorted(hits, first_later)
+    following, ends = hits[place], log.starts[history] + log.lengths[history]
     horizon = times + target.within_seconds
     happened = (following < ends) & (np.append(log.times, np.inf)[following] <= horizon)
-    return np.where(horizon <= until, happened, UNKNOWN).astype(np.int8)
+    known = horizon <= until
+    if isinstance(target, Inactive):
+        last = np.append(hits, UNKNOWN)[place - 1]  # the latest that counts so far, or one of an earlier history
+        recent = times - log.times[last] <= (target.active_within_seconds or np.inf)
+        happened, known = ~happened, known & (last >= log.starts[history]) & recent
+    return np.where(known, happened, UNKNOWN).astype(np.int8)
 
 
 def _first_later(log: EventLog) -> NDArray[np.int64]:

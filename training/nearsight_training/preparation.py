@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,7 +13,7 @@ from nearsight.features import Encoder
 from nearsight.heads import BinaryHead, Head, NextEventHead
 from nearsight.spec import Spec
 from nearsight_training.asks import Asks, drawn_asks
-from nearsight_training.config import LogConfig
+from nearsight_training.config import Inactive, LogConfig, Target
 from nearsight_training.histories import SPLITS, Histories
 from nearsight_training.labels import UNKNOWN, ask_labels, event_labels, next_index
 from nearsight_training.log import EventLog
@@ -115,10 +116,7 @@ def _next_codes(log: EventLog, codes: NDArray[np.int32], visible: NDArray[np.boo
 
 
 def _heads(spec: Spec, config: LogConfig, histories: Histories) -> tuple[Head, ...]:
-    heads: list[Head] = [
-        BinaryHead(name=each.name, start=start, events=each.events, within_seconds=each.within_seconds)
-        for start, each in enumerate(config.targets)
-    ]
+    heads: list[Head] = [_binary_head(each, start) for start, each in enumerate(config.targets)]
     followed = all((histories.select(split).next_codes > 0).any() for split in (TRAIN, VALIDATION))
     if config.next_event and len(spec.event.vocabulary) > 1 and followed:
         heads.append(NextEventHead(start=len(heads), vocabulary=spec.event.vocabulary))
@@ -130,6 +128,13 @@ def _heads(spec: Spec, config: LogConfig, histories: Histories) -> tuple[Head, .
     return tuple(heads)
 
 
+def _binary_head(target: Target | Inactive, start: int) -> BinaryHead:
+    head = BinaryHead(name=target.name, start=start, events=target.events, within_seconds=target.within_seconds)
+    if isinstance(target, Inactive):
+        return msgspec.structs.replace(head, kind="inactive", active_within_seconds=target.active_within_seconds)
+    return head
+
+
 def _check_targets(log: EventLog, config: LogConfig) -> None:
     names = [target.name for target in config.targets]
     if len(set(names)) < len(names) or NextEventHead(start=0, vocabulary=()).name in names:
@@ -137,7 +142,7 @@ def _check_targets(log: EventLog, config: LogConfig) -> None:
     known = set(np.unique(log.names))
     for target in config.targets:
         missing = [event for event in target.events if event not in known]
-        if missing or not target.events:
+        if missing or not (target.events or isinstance(target, Inactive)):
             most = ", ".join(sorted(known)[:20])
             raise InputError(f"the log has no event {'' if not missing else missing[0]!r} to predict: it has {most}")
         if target.within_seconds <= 0:

@@ -94,7 +94,7 @@ def prepare_table(samples: Samples, config: TableConfig) -> Prepared:
         ask_numbers=np.zeros((0, numbers.shape[1]), np.float32),
         ask_labels=np.zeros((0, 1), np.int8),
     )
-    return Prepared(histories, spec, (BinaryHead(name=config.name, start=0),), ())
+    return Prepared(histories, spec, (BinaryHead(name=config.name, start=0, kind="label"),), ())
 
 
 def _stratified(labels: NDArray[np.int8], config: TableConfig) -> NDArray[np.int8]:
