@@ -91,7 +91,7 @@ def train(
             every=every or LOG.every,
             fields=tuple(field) or None,
             categories=tuple(category),
-            targets=(*_targets(target, within, name), *_inactive(inactive, active_within)),
+            targets=_questions(target, within, inactive, active_within, name),
             next_event=next_event,
             split=split.value,
             cutoff=cutoff or None,
@@ -131,7 +131,16 @@ def _targets(events: list[str], within: str, name: str) -> tuple[Target, ...]:
     return (Target(name=name or "_or_".join(events), events=tuple(events), within_seconds=seconds(within)),)
 
 
-def _inactive(span: str, active_within: str) -> tuple[Inactive, ...]:
+def _questions(
+    events: list[str], within: str, inactive: str, active_within: str, name: str
+) -> tuple[Target | Inactive, ...]:
+    """The questions that the options ask; a name is that of the only one, or of the first."""
+    alone = bool(inactive) and not events and not within
+    foreseen = () if alone else _targets(events, within, name)
+    return (*foreseen, *_inactive(inactive, active_within, name if alone else ""))
+
+
+def _inactive(span: str, active_within: str, name: str) -> tuple[Inactive, ...]:
     from nearsight_training.labels import seconds
 
     if not span and not active_within:
@@ -139,7 +148,7 @@ def _inactive(span: str, active_within: str) -> tuple[Inactive, ...]:
     if not span:
         raise InputError("--active-within narrows --inactive, received no --inactive: add it, as in --inactive 30d")
     recent = seconds(active_within) if active_within else None
-    return (Inactive(name="inactive", within_seconds=seconds(span), active_within_seconds=recent),)
+    return (Inactive(name=name or "inactive", within_seconds=seconds(span), active_within_seconds=recent),)
 
 
 def _reset(after: str, events: int | None) -> Reset:

@@ -179,3 +179,12 @@ def test_options_of_export_that_do_not_exist(option: list[str], exported: Path) 
     assert (done.code, done.out) == (2, "")
     assert "Traceback" not in done.err
     assert listing(exported) == before
+
+
+def test_a_narrowing_without_the_question_that_it_narrows(tmp_path: Path) -> None:
+    assert "--inactive 30d" in refused(log(tmp_path), *LOG, "--active-within", "2d")
+
+
+def test_a_duration_without_a_unit(tmp_path: Path) -> None:
+    for option in ("--inactive", "--reset-after"):
+        assert "received '30'" in refused(log(tmp_path), *LOG, option, "30")

@@ -87,6 +87,15 @@ def test_inactivity_equals_its_definition_written_as_loops(events, until, active
 
 
 @given(histories, st.integers(0, 80))
+def test_who_has_bought_and_does_not_buy_again_is_inactive_as_a_buyer(events, until):
+    log = make_log(*events)
+    buys = event_labels(log, BUY, all_until(log, until))
+    leaves = Inactive(name="leaves", within_seconds=10, events=("buy",))
+    left = event_labels(log, leaves, all_until(log, until))
+    assert (left[left >= 0] == 1 - buys[left >= 0]).all()
+
+
+@given(histories, st.integers(0, 80))
 def test_labels_equal_the_definition_written_as_loops(events, until):
     log = make_log(*events)
     expected = []

@@ -1,0 +1,43 @@
+"""What the options of `train` ask the model."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cli.conftest import SMALL, nearsight
+
+DAY = 86_400.0
+LOG = ["train", "events.csv", "--user", "user_id", "--time", "timestamp", *SMALL, "--json"]
+LEAVES = {"name": "inactive", "kind": "inactive", "events": [], "within_seconds": 5 * DAY}
+BUYS = {"name": "purchase", "kind": "will_do", "events": ["purchase"], "within_seconds": 7 * DAY}
+
+
+@pytest.mark.parametrize(
+    ("options", "questions"),
+    [
+        ("--inactive 5d --name leaves", [LEAVES | {"name": "leaves"}]),
+        (
+            "--target purchase --within 7d --inactive 5d --active-within 2d",
+            [BUYS, LEAVES | {"active_within_seconds": 2 * DAY}],
+        ),
+        ("--target purchase --within 7d --inactive 5d --name buys", [BUYS | {"name": "buys"}, LEAVES]),
+    ],
+)
+def test_questions_become_heads_with_their_kind(
+    shop: Path, tmp_path: Path, options: str, questions: list[dict[str, object]]
+) -> None:
+    done = nearsight(*LOG, *options.split(), "--no-next-event", "--out", tmp_path / "run", folder=shop)
+    assert done.code == 0, done.err
+    heads = json.loads(done.out)["heads"]
+    assert len(heads) == len(questions)
+    for head, question in zip(heads, questions, strict=True):
+        given = {"active_within_seconds": None} | question
+        assert {name: head[name] for name in given} == given
+
+
+def test_histories_begin_anew_where_the_options_say_so(shop: Path, tmp_path: Path) -> None:
+    options = ["--inactive", "5d", "--reset-after", "12h", "--reset-events", "50", "--out", tmp_path / "run"]
+    done = nearsight(*LOG, *options, folder=shop)
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["spec"]["reset"] == {"gap_seconds": 43_200.0, "max_events": 50}
