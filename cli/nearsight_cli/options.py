@@ -26,6 +26,7 @@ __all__ = [
     "Name",
     "NextEvent",
     "Out",
+    "Questions",
     "ResetAfter",
     "ResetEvents",
     "Seed",
@@ -62,6 +63,14 @@ class Split(StrEnum):
 Source = Annotated[Path, typer.Argument(metavar="FILE", help="A CSV, JSON lines or Parquet file.", show_default=False)]
 LayoutOption = Annotated[
     Layout, typer.Option(help="log: a row is an event. wide: a row is a sample, its last column the 0/1 label.")
+]
+Questions = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.toml",
+        help="The log's columns and any number of questions, declared in a file instead of by the options below.",
+        show_default=False,
+    ),
 ]
 User = Annotated[
     str, typer.Option(metavar="COLUMN", help="The column that says whose event it is.", rich_help_panel="An event log")

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["register", "train"]
 
-_LOG_ONLY = (
-    *("user", "time", "event", "every", "field", "category", "min_users"),
-    *("target", "within", "inactive", "active_within", "next_event", "split", "cutoff"),
-    *("window", "reset_after", "reset_events"),
+_DECLARED = (  # what a file of questions says in their place
+    *("user", "time", "event", "every", "field", "category", "min_users", "reset_after", "reset_events"),
+    *("target", "within", "inactive", "active_within", "next_event"),
 )
+_LOG_ONLY = (*_DECLARED, "questions", "split", "cutoff", "window")
 
 
 def register(app: typer.Typer) -> None:
@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
         "nearsight train events.csv --user user_id --time timestamp --event event --target purchase --within 7d",
         "nearsight train events.csv --user user_id --time timestamp --target purchase --target renew --within 2w",
         "nearsight train events.csv --user user_id --time timestamp --inactive 5d",
+        "nearsight train events.csv --questions shop.toml",
         "nearsight train orders.csv --user customer --time date --every order --target order --within 90d",
         "nearsight train user_behavior_data.csv --layout wide",
     ]
@@ -43,6 +44,7 @@ def train(
     context: typer.Context,
     source: options.Source,
     layout: options.LayoutOption = options.Layout.log,
+    questions: options.Questions = None,
     user: options.User = LOG.user,
     time: options.Time = LOG.time,
     event: options.Event = "event",
@@ -84,7 +86,7 @@ def train(
             fitting=fitting,
         )
     else:
-        config = LogConfig(
+        asked = _declared(questions, given, name) or LogConfig(
             user=user,
             time=time,
             event=None if _without_events(given) else event,
@@ -93,12 +95,15 @@ def train(
             categories=tuple(category),
             targets=_questions(target, within, inactive, active_within, name),
             next_event=next_event,
+            min_users=min_users,
+            reset=_reset(reset_after, reset_events),
+        )
+        config = replace(
+            asked,
             split=split.value,
             cutoff=cutoff or None,
             test_share=test_share,
             validation_share=validation_share,
-            min_users=min_users,
-            reset=_reset(reset_after, reset_events),
             window=window,
             size=size,
             fitting=fitting,
@@ -110,6 +115,18 @@ def train(
 def _is_given(context: typer.Context, name: str) -> bool:
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
+
+
+def _declared(file: Path | None, given: set[str], name: str) -> LogConfig | None:
+    from nearsight_training.declaration import declared
+
+    if file is None:
+        return None
+    twice = [*(option for option in _DECLARED if option in given), *(["name"] if name else [])]
+    if twice:
+        received = ", ".join(f"--{option.replace('_', '-')}" for option in twice)
+        raise InputError(f"--questions names columns and questions in a file, received {received} as well: drop either")
+    return declared(file)
 
 
 def _without_events(given: set[str]) -> bool:

@@ -23,6 +23,26 @@ SMALL = ["--filters", "4", "--units", "6", "--epochs", "1"]  # a network that tr
 QUICK = {"train": SMALL, "export": ["--only", "--sparsity", "0"], "bench": ["--quick"]}
 
 
+SHOP = """
+[log]
+user = "user_id"
+time = "timestamp"
+reset_after = "12h"
+
+[[question]]
+kind = "will_do"
+name = "buys"
+events = ["purchase"]
+within = "7d"
+
+[[question]]
+kind = "inactive"
+name = "leaves"
+for = "5d"
+active_within = "2d"
+"""
+
+
 @dataclass
 class Outcome:
     code: int
@@ -55,6 +75,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shop")
     write_events(folder / "events.csv")
     write_orders(folder / "orders.csv")
+    (folder / "shop.toml").write_text(SHOP)
     write_table(folder / "user_behavior_data.csv", rows=200, labelled=True)
     write_table(folder / "new_user_behavior_data.csv", rows=7, labelled=False)
     return folder

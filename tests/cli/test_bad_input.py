@@ -188,3 +188,26 @@ def test_a_narrowing_without_the_question_that_it_narrows(tmp_path: Path) -> Non
 def test_a_duration_without_a_unit(tmp_path: Path) -> None:
     for option in ("--inactive", "--reset-after"):
         assert "received '30'" in refused(log(tmp_path), *LOG, option, "30")
+
+
+@pytest.mark.parametrize(
+    ("declaration", "words"),
+    [
+        (None, "shop.toml can't be read"),
+        ('[log]\nuser = = "u"\n', "line 2"),
+        ('[log]\nusr = "u"\n', "usr"),
+        ('[[question]]\nkind = "wil_do"\nname = "q"\n', "wil_do"),
+        ('[[question]]\nkind = "inactive"\nname = "q"\nfor = "30"\n', "received '30'"),
+    ],
+)
+def test_a_declaration_that_cannot_be_used(tmp_path: Path, declaration: str | None, words: str) -> None:
+    if declaration is not None:
+        (tmp_path / "shop.toml").write_text(declaration)
+    assert words in refused(log(tmp_path), "train", "log.csv", "--questions", "shop.toml")
+
+
+def test_questions_by_file_and_by_option(tmp_path: Path) -> None:
+    (tmp_path / "shop.toml").write_text('[log]\nuser = "user_id"\n')
+    assert "received --user, --name as well" in refused(
+        log(tmp_path), "train", "log.csv", "--questions", "shop.toml", "--user", "user_id", "--name", "q"
+    )

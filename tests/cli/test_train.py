@@ -41,3 +41,17 @@ def test_histories_begin_anew_where_the_options_say_so(shop: Path, tmp_path: Pat
     done = nearsight(*LOG, *options, folder=shop)
     assert done.code == 0, done.err
     assert json.loads(done.out)["spec"]["reset"] == {"gap_seconds": 43_200.0, "max_events": 50}
+
+
+def test_questions_may_be_declared_in_a_file(shop: Path, tmp_path: Path) -> None:
+    done = nearsight(
+        "train", "events.csv", "--questions", "shop.toml", *SMALL, "--json", "--out", tmp_path / "run", folder=shop
+    )
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    assert [head["name"] for head in told["heads"]] == ["buys", "leaves", "next_event"]
+    assert told["config"]["targets"] == [
+        BUYS | {"name": "buys"},
+        LEAVES | {"name": "leaves", "active_within_seconds": 2 * DAY},
+    ]
+    assert told["spec"]["reset"]["gap_seconds"] == 43_200.0
