@@ -43,7 +43,7 @@ def lined_up(
             material.artifacts,
             run,
             material.weights,
-            material.validation,
+            material.training,
             config.windows,
             integer=not config.quick,
             seed=config.seed,

@@ -16,13 +16,13 @@ from nearsight_benchmarks.contestants import Exam
 from nearsight_benchmarks.questions import questions, sample
 from nearsight_benchmarks.tape import Tape
 from nearsight_export.index import ARTIFACTS, INDEX, read_index
+from nearsight_export.questions import asked
 from nearsight_training.histories import SPLITS, Histories
 from nearsight_training.run import Run, load_histories, load_run, load_weights
 
 __all__ = ["Material", "gathered"]
 
 _TRAIN, _VALIDATION, _TEST = range(len(SPLITS))
-_UNITS = ((604_800.0, "week"), (86_400.0, "day"), (3_600.0, "hour"), (60.0, "minute"), (1.0, "second"))
 
 
 class Material(msgspec.Struct, frozen=True):
@@ -50,12 +50,7 @@ class Material(msgspec.Struct, frozen=True):
     @property
     def question(self) -> str:
         """The head's question in words."""
-        what, seconds = " or ".join(self.head.events), self.head.within_seconds
-        if seconds is None:
-            return f"{self.head.name}: yes or no"
-        if self.head.kind == "inactive":
-            return f"{f'no {what}' if what else 'nothing'} for {_span(seconds)}"
-        return f"{what} within {_span(seconds)}"
+        return asked(self.head)
 
     @property
     def primary(self) -> str:
@@ -113,10 +108,3 @@ def _weights(run_path: Path, run: Run, model: str) -> Weights:
         raise InputError(f"the bundle and {folder} come from different exports of {run_path}: export again")
     with np.load(folder / "weights.npz", allow_pickle=False) as arrays:
         return calibrated({name: arrays[name] for name in arrays.files}, index.heads)
-
-
-def _span(seconds: float) -> str:
-    """A horizon in the largest unit that it's a whole number of."""
-    size, unit = next((step for step in _UNITS if seconds % step[0] == 0), (1.0, "second"))
-    count = seconds / size
-    return f"{count:g} {unit}" + ("" if count == 1 else "s")

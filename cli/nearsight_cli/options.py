@@ -119,13 +119,13 @@ Targets = Annotated[
     ),
 ]
 Within = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="DURATION", help="How far ahead: 12h, 7d, 2w.", show_default=False, rich_help_panel="The question"
     ),
 ]
 InactiveFor = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--inactive",
         metavar="DURATION",
@@ -135,7 +135,7 @@ InactiveFor = Annotated[
     ),
 ]
 ActiveWithin = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="DURATION",
         help="Ask that only of who did something as recently as this. Without it: of everybody.",
@@ -200,7 +200,7 @@ MinUsers = Annotated[
     ),
 ]
 ResetAfter = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="DURATION",
         help="Start a history anew with the first event after such a gap: 30m makes sessions. Without it: never.",

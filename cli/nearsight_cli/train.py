@@ -7,15 +7,14 @@ import typer
 from msgspec.structs import replace
 
 from nearsight.errors import InputError
-from nearsight.spec import Reset
 from nearsight_cli import options
 from nearsight_cli.manual import manual
 from nearsight_cli.options import LOG, TABLE
 from nearsight_cli.output import Json
-from nearsight_training.config import Inactive, LogConfig, TableConfig, Target
+from nearsight_training.config import LogConfig, TableConfig
+from nearsight_training.declaration import Columns, Declaration, Leaves, WillDo, read_declaration
 
 if TYPE_CHECKING:
-    from nearsight_training.metrics import Interval
     from nearsight_training.run import Run
 
 __all__ = ["register", "train"]
@@ -53,16 +52,16 @@ def train(
     category: options.Categories = [],  # noqa: B006
     min_users: options.MinUsers = LOG.min_users,
     target: options.Targets = [],  # noqa: B006
-    within: options.Within = "",
-    inactive: options.InactiveFor = "",
-    active_within: options.ActiveWithin = "",
+    within: options.Within = None,
+    inactive: options.InactiveFor = None,
+    active_within: options.ActiveWithin = None,
     name: options.Name = "",
     next_event: options.NextEvent = LOG.next_event,
     split: options.SplitOption = options.Split.time,
     cutoff: options.Cutoff = "",
     test_share: options.TestShare = LOG.test_share,
     validation_share: options.ValidationShare = LOG.validation_share,
-    reset_after: options.ResetAfter = "",
+    reset_after: options.ResetAfter = None,
     reset_events: options.ResetEvents = None,
     window: options.Window = LOG.window,
     filters: options.Filters = LOG.size.filters,
@@ -86,20 +85,23 @@ def train(
             fitting=fitting,
         )
     else:
-        asked = _declared(questions, given, name) or LogConfig(
-            user=user,
-            time=time,
-            event=None if _without_events(given) else event,
-            every=every or LOG.every,
-            fields=tuple(field) or None,
-            categories=tuple(category),
-            targets=_questions(target, within, inactive, active_within, name),
+        asked = _declared(questions, given, name) or Declaration(
+            log=Columns(
+                user=user,
+                time=time,
+                event=event,
+                every=_every(given, every),
+                fields=tuple(field) or None,
+                categories=tuple(category),
+                min_users=min_users,
+                reset_after=reset_after,
+                reset_events=reset_events,
+            ),
+            question=_questions(target, within, inactive, active_within, name),
             next_event=next_event,
-            min_users=min_users,
-            reset=_reset(reset_after, reset_events),
         )
         config = replace(
-            asked,
+            asked.config(),
             split=split.value,
             cutoff=cutoff or None,
             test_share=test_share,
@@ -117,61 +119,37 @@ def _is_given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _declared(file: Path | None, given: set[str], name: str) -> LogConfig | None:
-    from nearsight_training.declaration import declared
-
+def _declared(file: Path | None, given: set[str], name: str) -> Declaration | None:
     if file is None:
         return None
     twice = [*(option for option in _DECLARED if option in given), *(["name"] if name else [])]
     if twice:
         received = ", ".join(f"--{option.replace('_', '-')}" for option in twice)
         raise InputError(f"--questions names columns and questions in a file, received {received} as well: drop either")
-    return declared(file)
+    return read_declaration(file)
 
 
-def _without_events(given: set[str]) -> bool:
+def _every(given: set[str], every: str) -> str | None:
     if {"every", "event"} <= given:
         raise InputError("--every is for a log without a column of events, received --event as well: drop one of them")
-    return "every" in given
+    return (every or LOG.every) if "every" in given else None
 
 
-def _targets(events: list[str], within: str, name: str) -> tuple[Target, ...]:
-    from nearsight_training.labels import seconds
-
-    if not events and not within and not name:
-        return ()
-    if not events or not within:
+def _questions(
+    events: list[str], within: str | None, inactive: str | None, active_within: str | None, name: str
+) -> tuple[WillDo | Leaves, ...]:
+    """The questions that the options ask; a name is that of the only one, or of the first."""
+    if active_within and not inactive:
+        raise InputError("--active-within narrows --inactive, received no --inactive: add it, as in --inactive 30d")
+    alone = bool(inactive) and not events and not within
+    if not alone and (events or within or name) and not (events and within):
         raise InputError(
             "a question needs --target EVENT and --within DURATION, received only one of them: "
             "add the other, as in --target purchase --within 7d"
         )
-    return (Target(name=name or "_or_".join(events), events=tuple(events), within_seconds=seconds(within)),)
-
-
-def _questions(
-    events: list[str], within: str, inactive: str, active_within: str, name: str
-) -> tuple[Target | Inactive, ...]:
-    """The questions that the options ask; a name is that of the only one, or of the first."""
-    alone = bool(inactive) and not events and not within
-    foreseen = () if alone else _targets(events, within, name)
-    return (*foreseen, *_inactive(inactive, active_within, name if alone else ""))
-
-
-def _inactive(span: str, active_within: str, name: str) -> tuple[Inactive, ...]:
-    from nearsight_training.labels import seconds
-
-    if not span and not active_within:
-        return ()
-    if not span:
-        raise InputError("--active-within narrows --inactive, received no --inactive: add it, as in --inactive 30d")
-    recent = seconds(active_within) if active_within else None
-    return (Inactive(name=name or "inactive", within_seconds=seconds(span), active_within_seconds=recent),)
-
-
-def _reset(after: str, events: int | None) -> Reset:
-    from nearsight_training.labels import seconds
-
-    return Reset(gap_seconds=seconds(after) if after else None, max_events=events)
+    foreseen = WillDo(name=name or "_or_".join(events), events=tuple(events), within=within or "")
+    leaving = Leaves(name=(name if alone else "") or "inactive", span=inactive or "", active_within=active_within)
+    return (*([foreseen] if events else []), *([leaving] if inactive else []))
 
 
 def _table_name(given: set[str], name: str) -> str:
@@ -198,18 +176,19 @@ def show(run: "Run", folder: Path, json: bool) -> None:
     if json:
         print_json(run)
         return
-    metrics = list(dict.fromkeys(metric for found in run.metrics.values() for metric in found))
-    rows = [
-        [metric.replace("_", " "), *(_interval(found.get(metric)) for found in run.metrics.values())]
-        for metric in metrics
-    ]
-    print_table(f"On the test data, with 95 % intervals ({run.source.name})", ["", *run.metrics], rows)
+    print_table(f"On the test data ({run.source.name})", ["", "figure", "95 % interval"], _rows(run))
     for note in run.notes:
         print_prose(f"Note: {note}")
     print_text(f"\nThe run is in {folder}. Next: nearsight export {folder}")
 
 
-def _interval(interval: "Interval | None") -> str:
-    if interval is None:
-        return ""
-    return f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
+def _rows(run: "Run") -> list[list[str]]:
+    """Each head's name, then its figures."""
+    rows: list[list[str]] = []
+    for head, figures in run.metrics.items():
+        rows += [[""] * 3] if rows else []
+        rows.append([head, "", ""])
+        for metric, found in figures.items():
+            interval = f"{found.low:.3f} to {found.high:.3f}"
+            rows.append([f"  {metric.replace('_', ' ')}", f"{found.value:.3f}", interval])
+    return rows

@@ -15,9 +15,9 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
     """Limits for one precision.
 
     `error` is the largest difference of any probability and `mean_error` their mean, `flipped` the share of decisions
-    that may change sides of a head's threshold though they lay farther from it than `mean_error`, `auc` and
-    `calibration` the largest changes of AUC and expected calibration error, `drift` the largest difference of any
-    probability in 10,000 steps without an end, `state` that of a state's number.
+    that may change sides of a head's threshold, `auc` and `calibration` the largest changes of AUC and expected
+    calibration error, `drift` the largest difference of any probability in 10,000 steps without an end, `state` that of
+    a state's number.
     """
 
     error: float

@@ -11,7 +11,7 @@ from nearsight.backends import choose
 from nearsight.conformance import Vectors, differences
 from nearsight.errors import BundleError
 from nearsight.manifest import Manifest
-from nearsight_export.bounds import DECIDABLE, Bound, bound
+from nearsight_export.bounds import DECIDABLE, bound
 from nearsight_export.errors import CertificateError
 from nearsight_export.exam import DRIFT_STEPS, Exam, Paper
 from nearsight_export.ort import REFUSALS
@@ -85,7 +85,7 @@ def _examined_step(
         compared=len(found),
         largest_error=_largest(apart),
         mean_error=float(np.abs(apart).mean()),
-        heads={paper.head.name: _head(paper, found, exam.expected, None, bound(artifact)) for paper in exam.papers},
+        heads={paper.head.name: _head(paper, found, exam.expected, None) for paper in exam.papers},
         drift=_largest(streamed(backend, exam.trunk, *exam.stream) - exam.expected_stream),
         vectors=differences(vectors, manifest, backend),
         lengths=tuple(_by_length(exam, found)),
@@ -105,10 +105,7 @@ def _examined_window(artifact: str, member: str, content: bytes, exam: Exam, *_:
         compared=len(apart),
         largest_error=_largest(apart),
         mean_error=float(np.abs(apart).mean()),
-        heads={
-            paper.head.name: _head(paper, found, exam.expected, windows.decisions, bound(artifact))
-            for paper in exam.papers
-        },
+        heads={paper.head.name: _head(paper, found, exam.expected, windows.decisions) for paper in exam.papers},
         bound=bound(artifact),
     )
 
@@ -123,18 +120,17 @@ def _limits(figures: Certified) -> Iterator[tuple[str, float, float]]:
         yield "the largest error on the conformance vectors", figures.vectors.readings, limit.error
         yield "the state's largest error on the conformance vectors", figures.vectors.state, limit.state
     for name, head in figures.heads.items():
-        yield f"the share of clear decisions of {name} that flipped", head.flipped_clearly, limit.flipped
+        yield f"the share of flipped decisions of {name}", head.flipped, limit.flipped
         if head.decidable and head.auc_change is not None and head.calibration_change is not None:
             yield f"the change of AUC of {name}", abs(head.auc_change), limit.auc
             yield f"the change of calibration error of {name}", abs(head.calibration_change), limit.calibration
 
 
-def _head(paper: Paper, found: Floats, expected: Floats, only: NDArray[np.int64] | None, limit: Bound) -> HeadFigures:
+def _head(paper: Paper, found: Floats, expected: Floats, only: NDArray[np.int64] | None) -> HeadFigures:
     """One head's figures; `only` are the decisions that `found` holds, all where it is None."""
     column, threshold = paper.head.start, paper.head.threshold
     place = np.arange(len(found)) if only is None else only
     flipped = (found[place, column] >= threshold) != (expected[place, column] >= threshold)
-    clear = np.abs(expected[place, column] - threshold) > limit.mean_error
     kept = slice(None) if only is None else np.isin(paper.decisions, only)
     decisions, labels = paper.decisions[kept], paper.labels[kept]
     now, before = found[decisions, column].astype(np.float64), expected[decisions, column].astype(np.float64)
@@ -143,7 +139,6 @@ def _head(paper: Paper, found: Floats, expected: Floats, only: NDArray[np.int64]
     return HeadFigures(
         decisions=len(decisions),
         flipped=float(flipped.mean()) if len(flipped) else 0.0,
-        flipped_clearly=float((flipped & clear).mean()) if len(flipped) else 0.0,
         auc=auc(labels, now) if both else None,
         auc_change=auc(labels, now) - auc(labels, before) if both else None,
         calibration_error=expected_calibration_error(labels, now) if both else None,

@@ -14,7 +14,7 @@ from nearsight_export.windows import Windows, drawn_windows, joined
 from nearsight_training.answers import scored
 from nearsight_training.histories import Histories
 
-__all__ = ["DRIFT_STEPS", "Exam", "Paper", "limited"]
+__all__ = ["DRIFT_STEPS", "Exam", "Paper"]
 
 Floats = NDArray[np.float32]
 DRIFT_STEPS = 10_000
@@ -45,7 +45,7 @@ class Exam:
         seed: int,
     ) -> None:
         self.trunk, self.heads, self.cutoff, self.seed, self.window = trunk, heads, cutoff, seed, window
-        self.histories = limited(histories, seed)
+        self.histories = histories.limited(_MOST_EVENTS, seed)
         self.reference = NumpyBackend(weights, trunk)
 
     @cached_property
@@ -93,12 +93,3 @@ class Exam:
         owners = self.histories.ask_history[found] if asked else self.histories.owners[found]
         decisions = found + events * asked
         return Paper(head, decisions, labelled(self.histories)[decisions, head.start], owners)
-
-
-def limited(histories: Histories, seed: int) -> Histories:
-    """All histories, or as many as hold about 100,000 events, drawn."""
-    if len(histories.codes) <= _MOST_EVENTS:
-        return histories
-    order = np.random.default_rng(seed).permutation(len(histories))
-    kept = np.cumsum(histories.lengths[order]) <= _MOST_EVENTS
-    return histories.take(np.sort(order[kept]))

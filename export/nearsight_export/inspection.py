@@ -7,7 +7,6 @@ import msgspec
 from nearsight.bundle import read_bundle
 from nearsight.errors import BundleError
 from nearsight.manifest import Manifest
-from nearsight.spec import Spec
 from nearsight_export.questions import duration, percent, question, reads
 from nearsight_export.reports import Certificate
 from nearsight_export.variants import PRECISIONS
@@ -78,19 +77,13 @@ def inspect(path: str | Path) -> Description:
         created=manifest.created,
         bytes=Path(path).stat().st_size,
         answers=[question(head) for head in manifest.heads],
-        reads=_reads(manifest.spec),
+        reads=reads(manifest.spec),
         state=_state(manifest),
         parts=[Part(name=name, bytes=part.bytes, precision=part.precision) for name, part in manifest.members.items()],
         data=dict(manifest.data),
         metrics=dict(manifest.metrics),
         proof=_proof(bundle.members["certificate.json"]) if "certificate.json" in bundle.members else [],
     )
-
-
-def _reads(spec: Spec) -> list[str]:
-    """What an event carries; the steps of a table all have one name, so that says it."""
-    lines = reads(spec)
-    return [f"event, always {spec.event.vocabulary[0]}", *lines[1:]] if spec.steps else lines
 
 
 def _figure(name: str, value: float) -> str:

@@ -13,7 +13,7 @@ from nearsight.trunk import Weights
 from nearsight_export.config import ExportConfig
 from nearsight_export.conversion import Job, convert, prepare
 from nearsight_export.errors import ConversionError
-from nearsight_export.exam import Exam, limited
+from nearsight_export.exam import Exam
 from nearsight_export.export import Exported
 from nearsight_export.index import ARTIFACTS, INDEX, Artifact, Index, gzipped
 from nearsight_export.packing import bundled, manifest_of, npz, packed
@@ -54,8 +54,7 @@ class Production:
         """All variants' artifacts, and why others failed. Raises `ConversionError` where the bundle needs one."""
         run, needed = self.run, bundled(self.config).values()
         wanted = tuple(dict.fromkeys((*artifacts(self.config.variants), *needed)))
-        training, seed = limited(self._split("train"), self.config.seed), self.config.seed
-        samples = collected(run.trunk, source.folded, run.window, training, seed)
+        samples = collected(run.trunk, source.folded, run.window, self._split("train"), self.config.seed)
         prepare(folder, Job(trunk=run.trunk, window=run.window, artifacts=wanted), source.folded, samples)
         failures = convert(folder, self.progress)
         for artifact in needed:

@@ -3,7 +3,7 @@
 from nearsight.heads import BinaryHead, Head
 from nearsight.spec import Number, Spec
 
-__all__ = ["duration", "percent", "question", "reads"]
+__all__ = ["asked", "duration", "percent", "question", "reads"]
 
 _UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
@@ -23,23 +23,29 @@ def percent(share: float) -> str:
 
 
 def question(head: Head) -> str:
-    """The question that a head answers."""
+    """The question that a head answers, with its name and threshold."""
+    threshold = f" (yes from {percent(head.threshold)} on)" if isinstance(head, BinaryHead) else ""
+    return f"{head.name}: {asked(head)}{threshold}"
+
+
+def asked(head: Head) -> str:
+    """The question that a head answers, alone."""
     if not isinstance(head, BinaryHead):
-        return f"{head.name}: which of {len(head.vocabulary)} events comes next?"
-    threshold = f"yes from {percent(head.threshold)} on"
+        return f"which of {len(head.vocabulary)} events comes next?"
     if head.kind == "label":
-        return f"{head.name}: is the label 1? ({threshold})"
+        return "is the label 1?"
     span, what = duration(head.within_seconds or 0.0), " or ".join(head.events)
     if head.kind == "inactive":
         active = head.active_within_seconds
         whom = f", asked of who was active within {duration(active)}" if active else ""
-        return f"{head.name}: will {f'no {what}' if what else 'nothing'} happen for {span}{whom}? ({threshold})"
-    return f"{head.name}: will {what} happen within {span}? ({threshold})"
+        return f"will {f'no {what}' if what else 'nothing'} happen for {span}{whom}?"
+    return f"will {what} happen within {span}?"
 
 
 def reads(spec: Spec) -> list[str]:
     """What an event must or may carry, one line each."""
-    lines = [f"event, {len(spec.event.vocabulary)} known {_plural('name', len(spec.event.vocabulary))}"]
+    names = spec.event.vocabulary
+    lines = [f"event, always {names[0]}" if spec.steps else f"event, {len(names)} known {_plural('name', len(names))}"]
     if spec.clock:
         parts = ["the gap since the last event", "the age of the history"]
         parts += ["the hour of day"] if spec.clock.hour else []

@@ -32,15 +32,12 @@ class PruningReport(msgspec.Struct, frozen=True, kw_only=True):
 class HeadFigures(msgspec.Struct, frozen=True, kw_only=True):
     """One yes/no head on its labelled decisions, against the reference on the same ones.
 
-    `flipped` is the share of all decisions that change sides of the threshold, `flipped_clearly` that of those which
-    lay farther from it than the mean error that the bound allows: where most probabilities are near a threshold, as
-    with rare events, many sides change that nobody could tell apart. AUC and its like are None where only one class
-    is there.
+    `flipped` is the share of all decisions that change sides of the threshold. AUC and its like are None where only
+    one class is there.
     """
 
     decisions: int
     flipped: float
-    flipped_clearly: float
     auc: float | None
     auc_change: float | None
     calibration_error: float | None

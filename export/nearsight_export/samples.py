@@ -15,6 +15,7 @@ from nearsight_training.histories import Histories
 
 __all__ = ["Samples", "collected"]
 
+_MOST_EVENTS = 20_000  # their states and their questions' are all held at once
 _STEPS, _WINDOWS, _STREAM = 2048, 128, 2000
 
 
@@ -46,12 +47,13 @@ class Samples(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def collected(trunk: Trunk, weights: Weights, window: int, histories: Histories, seed: int) -> Samples:
-    """Roll histories out in float32 and keep up to 2,048 steps and 256 windows.
+    """Roll about 20,000 events out in float32 and keep up to 2,048 steps and 256 windows.
 
     The steps, and half of the windows at their ends, hold for every number and every part of the state those where it
     is smallest and largest, because a range that is calibrated too narrowly clips; the rest is drawn. Among them are
     the states of one stream of 2,000 events without an end, since devices stream for months.
     """
+    histories = histories.limited(_MOST_EVENTS, seed)
     replay = replayed(NumpyBackend(weights, trunk), trunk, histories, keep=True)
     stream = np.arange(_STREAM) % len(histories.codes)
     codes = np.concatenate([histories.codes, histories.ask_codes, histories.codes[stream]])

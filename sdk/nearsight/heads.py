@@ -1,6 +1,7 @@
 """The questions that a model answers, and the reading that answers them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -24,7 +25,7 @@ class BinaryHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     name: str
     start: int
-    kind: str = "will_do"
+    kind: Literal["will_do", "inactive", "label"] = "will_do"
     events: tuple[str, ...] = ()
     within_seconds: float | None = None
     active_within_seconds: float | None = None

@@ -78,6 +78,12 @@ class Reset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     gap_seconds: float | None = None
     max_events: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.gap_seconds is not None and not self.gap_seconds > 0:
+            raise ValueError("a gap that starts a history anew must be longer than 0 seconds")
+        if self.max_events is not None and self.max_events < 1:
+            raise ValueError("a history holds at least 1 event before it starts anew")
+
     def due(self, count: int, gap_seconds: float) -> bool:
         """Whether an event `gap_seconds` after the last of `count` events starts a history anew."""
         full = self.max_events is not None and count >= self.max_events

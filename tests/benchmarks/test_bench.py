@@ -144,7 +144,7 @@ def test_the_verdict_names_a_step_of_the_run(results):
     pick = results.entry(results.pick)
     assert pick.family == "step"
     assert results.verdict[0].startswith(f"Ship the {pick.precision} step graph and run it in {pick.runtime}")
-    assert results.question == "purchase within 30 days"
+    assert results.question == "will purchase happen within 30 days?"
     assert results.primary == "ask"
     assert set(results.front) <= {entry.name for entry in results.entries}
     assert set(results.differences) >= {"LightGBM", "BG/NBD"}

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,19 @@ def test_a_table_is_answered_row_by_row_in_every_form(exported: Path) -> None:
     for row, answer in zip(written[1:], answers, strict=True):
         (probability,), (yes,) = answer["probability"].values(), answer["yes"].values()
         assert (float(row[1]), row[2]) == (pytest.approx(probability, abs=1e-6), str(int(yes)))
+
+
+def test_every_runtime_of_a_float_bundle_gives_the_same_decisions(exported: Path, tmp_path: Path) -> None:
+    """Between 8-bit graphs a row at the threshold may fall on either side; between float graphs none may."""
+    shutil.copytree(exported / "runs/user_behavior_data", tmp_path / "run")
+    options = ["--variant", "fp32", "--only", "--sparsity", "0", "--numpy", "--out", "exact.nsight"]
+    assert run("export", "run", *options, folder=tmp_path).code == 0
+    command = ["predict", "exact.nsight", exported / "new_user_behavior_data.csv", "--json"]
+    decisions = [
+        [answer["yes"] for answer in json.loads(run(*command, "--runtime", name, folder=tmp_path).out)["predictions"]]
+        for name in ("litert", "onnx", "numpy")
+    ]
+    assert decisions[0] == decisions[1] == decisions[2]
 
 
 def test_every_runtime_answers_alike_and_decides_by_the_same_threshold(exported: Path) -> None:

@@ -12,6 +12,7 @@ import typer
 import made_up
 from nearsight.bundle import write_bundle
 from nearsight_cli.app import app
+from nearsight_training.declaration import read_declaration
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -70,6 +71,12 @@ def test_the_python_in_a_document_runs(document: Path, tmp_path: Path, monkeypat
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         write_bundle(name, made_up.bundle())
     exec(compile(code, document.name, "exec"), {"__name__": "document"})
+
+
+def test_the_questions_in_the_readme_can_be_asked(tmp_path: Path) -> None:
+    (declaration,) = blocks(ROOT / "README.md", "toml")
+    (tmp_path / "shop.toml").write_text(declaration)
+    assert [target.name for target in read_declaration(tmp_path / "shop.toml").config().targets] == ["buys", "leaves"]
 
 
 def test_the_architecture_names_files_that_are_there() -> None:

@@ -1,6 +1,5 @@
 """Planted faults: whatever an artifact does wrong, the certificate says so."""
 
-import copy
 import dataclasses
 
 import msgspec
@@ -122,7 +121,7 @@ def test_a_trained_network_that_answers_otherwise(made):
 @pytest.mark.parametrize(
     ("figure", "limit"),
     [
-        ("flipped_clearly", "clear decisions of purchase that flipped"),
+        ("flipped", "flipped decisions of purchase"),
         ("auc_change", "AUC of purchase"),
         ("calibration_change", "calibration"),
     ],
@@ -145,28 +144,8 @@ def test_figures_of_a_head_against_a_count_by_hand(made):
     logits = np.log(made.exam.expected[:, 0] / (1 - made.exam.expected[:, 0]))
     assert found.heads["purchase"].flipped == pytest.approx(((logits < 0) & (logits >= -shift)).mean(), abs=1e-3)
     assert found.heads["cart"].flipped == 0.0
-    assert found.heads["purchase"].flipped_clearly == pytest.approx(found.heads["purchase"].flipped, abs=1e-3)
     assert found.heads["purchase"].auc_change == pytest.approx(0.0, abs=1e-6)  # a shift changes no order
     assert found.heads["purchase"].decisions == int((made.exam.histories.labels[:, 0] >= 0).sum())
-
-
-def test_a_flip_within_the_mean_error_that_is_allowed_is_told_but_not_held_against_an_artifact(made):
-    """With the threshold amid the probabilities, any rounding flips what lies beside it."""
-    column = made.exam.expected[:, 0]
-    threshold, allowed = float(np.median(column)), bound("int8/step.tflite").mean_error
-    exam = copy.copy(made.exam)
-    exam.heads = (msgspec.structs.replace(made.exam.heads[0], threshold=threshold),)
-    exam.papers = tuple(exam._paper(head) for head in exam.heads)
-    found = examined("int8/step.tflite", made.files["int8/step.tflite"], exam, made.manifest, made.vectors)
-    head = found.heads["purchase"]
-    assert head.flipped > 0
-    assert head.flipped_clearly < head.flipped
-    shifted = {**made.weights, "head_bias": made.weights["head_bias"] + np.float32(0.5)}
-    content = onnx_graphs.step_model(made.run.trunk, shifted)
-    wrong = examined("int8/step.onnx", content, exam, made.manifest, made.vectors).heads["purchase"]
-    moved = 1 / (1 + np.exp(-(np.log(column / (1 - column)) + 0.5)))
-    clear = (column < threshold - allowed) & (moved >= threshold)
-    assert wrong.flipped_clearly == pytest.approx(clear.mean(), abs=1e-3)
 
 
 def test_lengths_cover_every_decision_once(made):

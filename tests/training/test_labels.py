@@ -1,13 +1,11 @@
 """Labels of hand-made histories, and properties that hold for any."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearsight.errors import InputError
 from nearsight_training.config import Inactive, Target
-from nearsight_training.labels import ask_labels, event_labels, next_index, seconds
+from nearsight_training.labels import ask_labels, event_labels, next_index
 from training.conftest import make_log
 
 BUY = Target(name="buy", events=("buy",), within_seconds=10)
@@ -127,16 +125,3 @@ def test_the_next_event_is_the_next_in_the_same_history(events):
     for index, found in enumerate(following.tolist()):
         last = index + 1 == len(owners) or owners[index + 1] != owners[index]
         assert found == (-1 if last else index + 1)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"), [("7d", 604800), ("12h", 43200), ("30m", 1800), ("90s", 90), ("2w", 1209600), ("1.5h", 5400)]
-)
-def test_durations(text, expected):
-    assert seconds(text) == expected
-
-
-@pytest.mark.parametrize("text", ["", "7", "d", "7 days", "-3d", "0d", "7y", "infd"])
-def test_other_durations_are_refused(text):
-    with pytest.raises(InputError, match="must look like"):
-        seconds(text)

@@ -55,6 +55,22 @@ def test_every_format_gives_the_same_log(tmp_path):
         assert log.fields["price"].tolist() == pytest.approx([2.5, 1.0, np.nan], nan_ok=True)
 
 
+def test_users_that_a_missing_one_turned_into_floats_keep_their_names(tmp_path):
+    """As pandas writes a column of whole numbers with a gap."""
+    frame = pl.DataFrame({"user": [17850.0, 13047.0, 17850.0], "time": [1.0, 2.0, 3.0], "shop": [4.0, None, 7.0]})
+    frame.write_parquet(tmp_path / "log.parquet")
+    log = read_log(tmp_path / "log.parquet", LogConfig(event=None, categories=("shop",)))
+    assert log.users.tolist() == ["13047", "17850"]
+    assert log.fields["shop"].tolist() == ["", "4", "7"]
+
+
+@pytest.mark.parametrize("value", [0.5, float("inf"), 1e300])
+def test_floats_that_are_no_names_are_refused(tmp_path, value):
+    pl.DataFrame({"user": [1.0, value], "time": [1.0, 2.0]}).write_parquet(tmp_path / "log.parquet")
+    with pytest.raises(InputError, match="must hold names or whole numbers, received Float64: cast it"):
+        read_log(tmp_path / "log.parquet", LogConfig(event=None))
+
+
 def test_equal_times_keep_the_files_order(tmp_path):
     lines = ["user,time,event", *[f"u,5,e{number:02}" for number in (7, 3, 9, 1)]]
     assert read_log(written(tmp_path, "\n".join(lines)), LogConfig()).names.tolist() == ["e07", "e03", "e09", "e01"]

@@ -90,16 +90,29 @@ def required(table: Table, name: str) -> pl.Series:
     """A column of names without a gap, as strings. Raises `InputError` with the line of the first missing value."""
     column = names_of(table, name)
     if column is None:
-        raise InputError(f"{table.name}: column {name!r} must hold names, received {table.column(name).dtype}")
+        received = table.column(name).dtype
+        raise InputError(
+            f"{table.name}: column {name!r} must hold names or whole numbers, received {received}: cast it"
+        )
     missing = (column == "").arg_true()
     if len(missing):
         raise InputError(f"{table.line(missing[0])}: column {name!r} is empty: every event needs a value there")
     return column
 
 
+_LARGEST_WHOLE = 2.0**53  # beyond it, whole numbers run into each other
+
+
 def names_of(table: Table, name: str) -> pl.Series | None:
-    """A column as strings with "" for a missing value, or None where its type isn't one of names."""
+    """A column as strings with "" for a missing value, or None where its type isn't one of names.
+
+    Whole numbers that were written as floats, as they are where some are missing, are names without their ".0".
+    """
     column = table.column(name)
+    if column.dtype.is_float():
+        known = column.fill_nan(None)
+        if known.is_between(-_LARGEST_WHOLE, _LARGEST_WHOLE).all() and (known.round() == known).all():
+            column = known.cast(pl.Int64)
     if not (column.dtype in (pl.String, pl.Boolean, pl.Categorical, pl.Enum) or column.dtype.is_integer()):
         return pl.Series([""] * len(column), dtype=pl.String) if column.dtype == pl.Null else None
     return column.cast(pl.String).fill_null("")

@@ -97,6 +97,14 @@ class Histories:
             **{name: getattr(self, name)[questions] for name in _PER_QUESTION},
         )
 
+    def limited(self, events: int, seed: int) -> "Histories":
+        """All histories, or as many as hold about `events` events, drawn."""
+        if len(self.codes) <= events:
+            return self
+        order = np.random.default_rng(seed).permutation(len(self))
+        kept = order[: max(1, int(np.searchsorted(np.cumsum(self.lengths[order]), events, "right")))]
+        return self.take(np.sort(kept))
+
     def shortened(self, lengths: NDArray[np.int64]) -> "Histories":
         """Only the first `lengths[i]` events of each history `(H,)`; one without events goes, as do later questions."""
         kept = self.positions < np.repeat(lengths, self.lengths)

@@ -1,26 +1,14 @@
 """What happened afterwards, as far as the data can tell: labels at every prefix and at every question."""
 
-import re
-
 import numpy as np
 from numpy.typing import NDArray
 
-from nearsight.errors import InputError
 from nearsight_training.config import Inactive, Target
 from nearsight_training.log import EventLog
 
-__all__ = ["UNKNOWN", "ask_labels", "event_labels", "next_index", "seconds"]
+__all__ = ["UNKNOWN", "ask_labels", "event_labels", "next_index"]
 
 UNKNOWN = -1
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-
-
-def seconds(duration: str) -> float:
-    """A duration such as "7d", "12h", "30m", "90s" or "2w" in seconds. Raises `InputError` where it isn't one."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhdw])", duration.strip())
-    if not found or float(found[1]) <= 0:
-        raise InputError(f"a duration must look like 30m, 12h, 7d or 2w, received {duration!r}")
-    return float(found[1]) * _UNITS[found[2]]
 
 
 def event_labels(log: EventLog, target: Target | Inactive, until: NDArray[np.float64]) -> NDArray[np.int8]:
@@ -73,8 +61,10 @@ def _labels(
     known = horizon <= until
     if isinstance(target, Inactive):
         last = np.append(hits, UNKNOWN)[place - 1]  # the latest that counts so far, or one of an earlier history
-        recent = times - log.times[last] <= (target.active_within_seconds or np.inf)
-        happened, known = ~happened, known & (last >= log.starts[history]) & recent
+        active = last >= log.starts[history]
+        if target.active_within_seconds is not None:
+            active &= times - log.times[last] <= target.active_within_seconds
+        happened, known = ~happened, known & active
     return np.where(known, happened, UNKNOWN).astype(np.int8)
 
 

@@ -1,0 +1,98 @@
+"""What a person declares becomes a configuration, or one sentence that says what is wrong."""
+
+import pytest
+
+from nearsight.errors import InputError
+from nearsight.spec import Reset
+from nearsight_training.config import Inactive, LogConfig, Target
+from nearsight_training.declaration import read_declaration, seconds
+
+SHOP = """
+next_event = false
+
+[log]
+user = "who"
+time = "when"
+event = "what"
+fields = ["price"]
+categories = ["shop"]
+min_users = 9
+reset_after = "12h"
+reset_events = 50
+
+[[question]]
+kind = "will_do"
+name = "buys"
+events = ["buy", "rent"]
+within = "7d"
+
+[[question]]
+kind = "inactive"
+name = "leaves"
+for = "30d"
+events = ["open"]
+active_within = "2w"
+"""
+DAY = 86_400.0
+
+
+@pytest.fixture
+def declared(tmp_path):
+    def read(text):
+        (tmp_path / "shop.toml").write_text(text)
+        return read_declaration(tmp_path / "shop.toml").config()
+
+    return read
+
+
+def test_everything_that_can_be_declared(declared):
+    assert declared(SHOP) == LogConfig(
+        user="who",
+        time="when",
+        event="what",
+        fields=("price",),
+        categories=("shop",),
+        min_users=9,
+        reset=Reset(gap_seconds=DAY / 2, max_events=50),
+        targets=(
+            Target(name="buys", events=("buy", "rent"), within_seconds=7 * DAY),
+            Inactive(name="leaves", within_seconds=30 * DAY, events=("open",), active_within_seconds=14 * DAY),
+        ),
+        next_event=False,
+    )
+
+
+def test_nothing_declared_is_what_training_does_by_default(declared):
+    assert declared("") == LogConfig()
+    assert declared('[log]\nevery = "order"\n') == LogConfig(event=None, every="order")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[log]\nreset_events = 0\n", "reset_events"),
+        ("[log]\nmin_users = 0\n", "min_users"),
+        ('[log]\nreset_after = "soon"\n', "received 'soon'"),
+        ("next_event = 1\n", "next_event"),
+        ('[[question]]\nkind = "will_do"\nname = "q"\nevents = ["a"]\n', "within"),
+        ('[[question]]\nname = "q"\n', "kind"),
+        ('[[questions]]\nname = "q"\n', "questions"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_one_sentence(declared, text, words):
+    with pytest.raises(InputError, match=words) as refused:
+        declared(text)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("7d", 604800), ("12h", 43200), ("30m", 1800), ("90s", 90), ("2w", 1209600), ("1.5h", 5400)]
+)
+def test_durations(text, expected):
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "7", "d", "7 days", "-3d", "0d", "7y", "infd"])
+def test_other_durations_are_refused(text):
+    with pytest.raises(InputError, match="must look like"):
+        seconds(text)
