@@ -68,11 +68,12 @@ class Candidate(msgspec.Struct, frozen=True):
 Found = Candidate | tuple[str, str]  # or the name of one that can't take part and why
 
 
-class _OneByOne:
+class _OneByOne(Backend):
     """A backend that is given one row at a time: ONNX Runtime's dynamic scales span a batch, a device has one event."""
 
     def __init__(self, backend: Backend) -> None:
-        self.name, self._backend = backend.name, backend
+        super().__init__(backend.name, backend.bind)
+        self._backend = backend
 
     def step(self, codes: Any, numbers: Any, state: Any) -> tuple[Any, Any, Any]:
         """See `Backend.step`."""

@@ -114,9 +114,11 @@ class Encoder:
         numbers = self._columns.row(*_since_columns(clock, starts), clock, values, step)
         return np.stack(codes, 1), _stacked(numbers, size)
 
-    def now_columns(self, gaps: NDArray[np.float64], ages: NDArray[np.float64]) -> Row:
-        """Many *now* rows at once: seconds since each history's last and first event, `(E,)` each, both > 0 events."""
-        times = _stacked(self._columns.times(np.zeros(len(gaps)), gaps, ages), len(gaps))
+    def now_columns(
+        self, gaps: NDArray[np.float64], ages: NDArray[np.float64], empty: NDArray[np.bool_] | bool = False
+    ) -> Row:
+        """Many *now* rows at once: seconds since each history's last and first event, `(E,)` each; 0 where `empty`."""
+        times = _stacked(self._columns.times(np.full(len(gaps), empty, np.float64), gaps, ages), len(gaps))
         codes, numbers = self._empty_now(len(gaps))
         numbers[:, : times.shape[1]] = times
         return codes, numbers

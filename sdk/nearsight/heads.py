@@ -1,6 +1,7 @@
 """The questions that a model answers, and the reading that answers them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from struct import Struct
 from typing import Literal
 
 import msgspec
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from nearsight.trunk import Activation, Weights
 
 __all__ = ["BinaryHead", "Head", "NextEventHead", "Reading", "activations", "calibrated"]
+
+_FLOAT = Struct("=f")
 
 
 class BinaryHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="binary"):
@@ -85,22 +88,22 @@ def calibrated(weights: Weights, heads: Sequence[Head]) -> Weights:
 class Reading(Mapping[str, float]):
     """What the model says of a history: a probability for each yes/no question, by its name.
 
-    Made from a step's `outputs (1, O)` and `embedding (1, U)`, both float32, as they come.
+    Made from the bytes of a step's `outputs (O,)` and `embedding (U,)`, both float32.
     """
 
     __slots__ = ("_embedding", "_heads", "_outputs")
 
-    def __init__(self, heads: "Questions", outputs: NDArray[np.float32], embedding: NDArray[np.float32]) -> None:
+    def __init__(self, heads: "Questions", outputs: bytes, embedding: bytes) -> None:
         self._heads, self._outputs, self._embedding = heads, outputs, embedding
 
     def __getitem__(self, name: str) -> float:
-        return self._outputs.item(0, self._heads.columns[name])
+        probability: float = _FLOAT.unpack_from(self._outputs, _FLOAT.size * self._heads.columns[name])[0]
+        return probability
 
     @property
     def embedding(self) -> NDArray[np.float32]:
-        """The history's vector `(U,)` float32; it isn't written to again."""
-        vector: NDArray[np.float32] = self._embedding[0]
-        return vector
+        """The history's vector `(U,)` float32."""
+        return np.frombuffer(self._embedding, np.float32)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._heads.columns)
@@ -117,7 +120,7 @@ class Reading(Mapping[str, float]):
         head = self._heads.next_event
         if head is None:
             return []
-        chances = self._outputs[0, head.start : head.start + head.size]
+        chances = np.frombuffer(self._outputs, np.float32)[head.start : head.start + head.size]
         best = np.argsort(-chances, kind="stable")[:count]
         return [(head.vocabulary[index], float(chances[index])) for index in best]
 

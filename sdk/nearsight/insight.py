@@ -83,4 +83,4 @@ class Readings(Mapping[str, NDArray[np.float32]]):
 
     def reading(self, history: int) -> Reading:
         """The reading of one history."""
-        return Reading(self._questions, self._outputs[history, None], self.embedding[history, None])
+        return Reading(self._questions, self._outputs[history].tobytes(), self.embedding[history].tobytes())

@@ -1,8 +1,5 @@
 """One user's history, observed event by event."""
 
-import numpy as np
-from numpy.typing import NDArray
-
 from nearsight.backends import Backend
 from nearsight.cursor import Cursor
 from nearsight.errors import EventError
@@ -14,6 +11,8 @@ from nearsight.spec import Reset
 
 __all__ = ["Model", "Session"]
 
+_FLOAT_BYTES = 4
+
 
 class Model:
     """What all sessions of one loaded bundle share."""
@@ -24,9 +23,10 @@ class Model:
         self.backend, self.encoder, self.questions = backend, Encoder(manifest.spec), Questions(manifest.heads)
         self.trunk, self.id = manifest.trunk, manifest.model
 
-    def empty_state(self, size: int = 1) -> NDArray[np.float32]:
-        """The state `(size, S)` of empty histories."""
-        return np.zeros((size, self.trunk.state_size), np.float32)
+    @property
+    def empty_state(self) -> bytes:
+        """The state of an empty history."""
+        return bytes(_FLOAT_BYTES * self.trunk.state_size)
 
 
 class Session:
@@ -36,15 +36,15 @@ class Session:
     event's time. Where the specification says so, the event after a long gap or a full count starts the history anew.
     """
 
-    __slots__ = ("_cursor", "_model", "_reset", "_row", "_state", "_step")
+    __slots__ = ("_binding", "_cursor", "_model", "_reset", "_state")
 
     def __init__(self, model: Model, snapshot: bytes | None = None) -> None:
         self._model = model
         reset = model.encoder.spec.reset
         self._reset = None if reset == Reset() else reset  # asked before every event
-        self._step, self._row = model.backend.step, model.encoder.empty()
+        self._binding = model.backend.bind(1)
         if snapshot is None:
-            self._cursor, self._state = Cursor(), model.empty_state()
+            self._cursor, self._state = Cursor(), model.empty_state
         else:
             self._cursor, self._state = thaw(snapshot, model.id, model.trunk.state_size)
 
@@ -60,35 +60,38 @@ class Session:
         name are dropped; a field that it names and that isn't given, or is None or NaN, is missing; an event or value
         that training didn't see is unknown. Raises `EventError` where the time is missing or a part has a wrong type.
         """
-        model = self._model
+        model, binding = self._model, self._binding
         seconds = model.encoder.seconds(time)
         cursor, state = self._history(seconds)
-        model.encoder.fill(self._row, event, seconds, fields, cursor)
-        heads, embedding, self._state = self._step(*self._row, state)
+        model.encoder.fill((binding.codes, binding.numbers), event, seconds, fields, cursor)
+        binding.state_bytes[:] = state
+        binding.run()
+        self._state = binding.next_state.tobytes()
         cursor.advance(seconds)
         self._cursor = cursor
-        return Reading(model.questions, heads, embedding)
+        return Reading(model.questions, binding.heads.tobytes(), binding.embedding.tobytes())
 
     def score(self, time: float) -> Reading:
         """Read what the model says at a later `time` if nothing happens until then; the history stays as it is.
 
         Raises `EventError` for a model whose events have no times.
         """
-        model = self._model
+        model, binding = self._model, self._binding
         if model.encoder.spec.clock is None:
             raise EventError("this model's events have no times, so it can't look ahead: keep the last reading")
         seconds = model.encoder.seconds(time)
-        codes, numbers = model.encoder.now(seconds, self._cursor)
-        heads, embedding, _ = self._step(codes, numbers, self._state)
-        return Reading(model.questions, heads, embedding)
+        binding.codes[:], binding.numbers[:] = model.encoder.now(seconds, self._cursor)
+        binding.state_bytes[:] = self._state
+        binding.run()
+        return Reading(model.questions, binding.heads.tobytes(), binding.embedding.tobytes())
 
     def snapshot(self) -> bytes:
         """The whole history as about 1.5 kB, for `Insight.session`."""
         return freeze(self._model.id, self._cursor, self._state)
 
-    def _history(self, seconds: float) -> tuple[Cursor, NDArray[np.float32]]:
+    def _history(self, seconds: float) -> tuple[Cursor, bytes]:
         """The cursor and state that an event at `seconds` follows: empty ones where it starts the history anew."""
         cursor = self._cursor
         if self._reset is not None and self._reset.due(cursor.count, cursor.gap(seconds)):
-            return Cursor(), self._model.empty_state()
+            return Cursor(), self._model.empty_state
         return cursor, self._state

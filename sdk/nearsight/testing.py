@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nearsight.backends.backend import Backend, Step, bound
 from nearsight.heads import BinaryHead, activations
 from nearsight.insight import Insight
 from nearsight.manifest import Manifest
@@ -44,22 +45,17 @@ def scripted(answers: Sequence[Mapping[str, float]]) -> Insight:
     manifest = Manifest(
         name="scripted", model="scripted", created="", spec=spec, trunk=trunk, heads=heads, window=1, members={}
     )
-    return Insight(
-        manifest, Model(_Script(np.array([list(answer.values()) for answer in answers], np.float32)), manifest)
-    )
+    script = _script(np.array([list(answer.values()) for answer in answers], np.float32))
+    return Insight(manifest, Model(Backend("scripted", bound(script, trunk)), manifest))
 
 
-class _Script:
-    """Answers by the number of events so far, which it keeps in the first place of the state."""
+def _script(answers: Floats) -> Step:
+    """A step that answers by the number of events so far, which it keeps in the first place of the state."""
 
-    name = "scripted"
-
-    def __init__(self, answers: Floats) -> None:
-        self._answers = answers
-
-    def step(self, codes: NDArray[np.int32], numbers: Floats, state: Floats) -> tuple[Floats, Floats, Floats]:
-        """See `Backend.step`."""
-        turn = np.minimum(state[:, 0].astype(int), len(self._answers) - 1)
+    def step(codes: NDArray[np.int32], _: Floats, state: Floats) -> tuple[Floats, Floats, Floats]:
+        turn = np.minimum(state[:, 0].astype(int), len(answers) - 1)
         next_state = state.copy()
         next_state[:, 0] += 1
-        return self._answers[turn], np.zeros((len(codes), 1), np.float32), next_state
+        return answers[turn], np.zeros((len(codes), 1), np.float32), next_state
+
+    return step

@@ -83,3 +83,24 @@ def test_a_runtime_goes_on_from_another_ones_snapshot(runtime: str, bundle: Path
         reading = session.observe(event, time=3600.0 * turn, price=10.0 * turn)
         np.testing.assert_allclose(list(reading.values()), list(expected.values()), atol=TOLERANCE)
         session = nearsight.load(bundle, runtime=runtime).session(reference.snapshot())
+
+
+@pytest.mark.parametrize("runtime", INSTALLED)
+def test_sessions_and_batches_share_a_runtimes_memory_without_mixing(runtime: str, bundle: Path) -> None:
+    """Events of two sessions in turn, and batches of changing sizes between them, read as each session alone does."""
+    shared, names = nearsight.load(bundle, runtime=runtime), ("view", "cart", "purchase")
+    users = [
+        [(names[(turn + user) % 3], 60.0 * turn * (user + 1), {"price": turn}) for turn in range(9)] for user in (0, 1)
+    ]
+    sessions = [shared.session(), shared.session()]
+    alone = [nearsight.load(bundle, runtime=runtime).session() for _ in users]
+    for turn in range(9):
+        for session, own, events in zip(sessions, alone, users, strict=True):
+            name, time, fields = events[turn]
+            mixed, expected = session.observe(name, time, **fields), own.observe(name, time, **fields)
+            assert dict(mixed) == dict(expected)
+            assert mixed.embedding.tolist() == expected.embedding.tolist()
+            shared.score_many([events] * (1 + turn % 3))
+            session.score(time + 3600)
+    for session, own in zip(sessions, alone, strict=True):
+        assert session.snapshot() == own.snapshot()

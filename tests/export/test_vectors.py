@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import made_up
+from nearsight.backends import Backend
 from nearsight.backends.reference import NumpyBackend
 from nearsight.conformance import differences, read_vectors, verify
 from nearsight.errors import BundleError
@@ -78,13 +79,12 @@ def test_vectors_are_the_same_for_the_same_seed_alone():
     assert invented(manifest, weights, 1).histories != invented(manifest, weights, 2).histories
 
 
-class Wrong:
+class Wrong(Backend):
     """A client that breaks one rule."""
-
-    name = "wrong"
 
     def __init__(self, weights, trunk, rule):
         self.sound, self.rule, self.trunk = NumpyBackend(weights, trunk), rule, trunk
+        super().__init__("wrong", self.sound.bind)
 
     def step(self, codes, numbers, state):
         if self.rule == "ignores the state":

@@ -1,32 +1,13 @@
-"""The runtimes, each behind one method, and the choice among them."""
+"""The runtimes and the choice among them."""
 
 import importlib
 from collections.abc import Mapping
-from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from nearsight.backends.backend import Backend
 from nearsight.errors import RuntimeMissingError
 from nearsight.trunk import Trunk
 
 __all__ = ["RUNTIMES", "Backend", "choose"]
-
-Floats = NDArray[np.float32]
-
-
-class Backend(Protocol):
-    """A step graph that a runtime has loaded. One instance serves one thread at a time."""
-
-    name: str
-
-    def step(self, codes: NDArray[np.int32], numbers: Floats, state: Floats) -> tuple[Floats, Floats, Floats]:
-        """`codes (B, K), numbers (B, N), state (B, S)` → `heads (B, O), embedding (B, U), next_state (B, S)`, fresh.
-
-        B may differ from call to call; B = 1 is the fast path.
-        """
-        ...
-
 
 # runtime: (module below this package, the bundle's member, what to install)
 RUNTIMES = {

@@ -3,10 +3,12 @@
 import io
 import zipfile
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nearsight.backends.backend import Backend, bound
 from nearsight.errors import BundleError
 from nearsight.trunk import Trunk, Weights, step
 
@@ -61,18 +63,11 @@ class NumpyOps:
         return powers
 
 
-class NumpyBackend:
+class NumpyBackend(Backend):
     """The step of `nearsight.trunk` on canonical weights."""
 
-    name = "numpy"
-
     def __init__(self, weights: Weights, trunk: Trunk) -> None:
-        self._weights, self._trunk = weights, trunk
-
-    def step(self, codes: NDArray[np.int32], numbers: Floats, state: Floats) -> tuple[Floats, Floats, Floats]:
-        """See `Backend.step`."""
-        heads, embedding, next_state = step(NumpyOps, self._trunk, self._weights, codes, numbers, state)
-        return heads, embedding, next_state
+        super().__init__("numpy", bound(partial(step, NumpyOps, trunk, weights), trunk))
 
 
 def load(model: bytes, trunk: Trunk) -> NumpyBackend:

@@ -9,12 +9,13 @@ if np.lib.NumpyVersion(np.__version__) >= "2.0.0" or "tensorflow" in sys.modules
 
 from tflite_runtime.interpreter import Interpreter
 
-from nearsight.backends.interpreter import InterpreterBackend
+from nearsight.backends.backend import Backend
+from nearsight.backends.interpreter import load_interpreter
 from nearsight.trunk import Trunk
 
 __all__ = ["load"]
 
 
-def load(model: bytes, trunk: Trunk) -> InterpreterBackend:
+def load(model: bytes, trunk: Trunk) -> Backend:
     """Load a TFLite step graph. Raises `BundleError` where it can't be."""
-    return InterpreterBackend("tflite", Interpreter, model, trunk)
+    return load_interpreter("tflite", Interpreter, model, trunk)
