@@ -22,15 +22,14 @@ from nearsight.backends.reference import NumpyBackend
 from nearsight.bundle import write_atomically
 from nearsight.heads import calibrated
 from nearsight_benchmarks.host import Host, describe
-from nearsight_benchmarks.peers import BoostedTrees, BuyTillYouDie
-from nearsight_benchmarks.questions import Questions, pasts, questions
-from nearsight_benchmarks.rivals import customers, known_answers
 from nearsight_export.replay import replayed
 from nearsight_training.config import Fitting, LogConfig, Target
 from nearsight_training.log import EventLog, log_of
 from nearsight_training.metrics import Interval, auc, bootstrap, paired_difference
+from nearsight_training.peers import BoostedTrees, BuyTillYouDie
 from nearsight_training.preparation import Prepared, prepare_split
 from nearsight_training.progress import SILENT, Progress
+from nearsight_training.questions import Questions, customers, known_answers, pasts, questions, told
 from nearsight_training.split import TEST, TRAIN, VALIDATION, Plan, plan
 
 __all__ = ["CUTOFF", "CrossFit", "config", "cross_fitted", "folds"]
@@ -117,23 +116,21 @@ def cross_fitted(
 
 
 def _fold(
-    log: EventLog, told: LogConfig, split: Plan, progress: Progress
+    log: EventLog, config: LogConfig, split: Plan, progress: Progress
 ) -> tuple[Questions, dict[str, NDArray[np.float64]]]:
     """The test's questions and each model's probabilities `(Q,)` for them."""
-    prepared = prepare_split(log, told, split)
+    prepared = prepare_split(log, config, split)
     train, validation, test = (prepared.histories.select(part) for part in (TRAIN, VALIDATION, TEST))
     asked = questions(test, 0)[0]
-    horizon = told.targets[0].within_seconds
-    seed = told.fitting.seed
-    learned, checked = (
-        known_answers(part, questions(part, 0)[:1], _EVENTS, _TREE_QUESTIONS, seed) for part in (train, validation)
-    )
+    horizon = config.targets[0].within_seconds or 0.0
+    seed = config.fitting.seed
+    learned, checked = (told(part, questions(part, 0)[:1], 1, _TREE_QUESTIONS, seed) for part in (train, validation))
     trees = BoostedTrees.fit(learned, checked, kinds=1, seed=seed)
     curve = known_answers(train, questions(train, 0)[:1], _EVENTS, _CURVE_QUESTIONS, seed)
     buyers = BuyTillYouDie.fit(customers(train, _EVENTS), horizon, curve)
     past = list(pasts(test, asked, _EVENTS))
     found = {peer.name: np.array([peer.score(each) for each in past]) for peer in (trees, buyers)}
-    return asked, {NETWORK: _network(prepared, told, asked, progress)} | found
+    return asked, {NETWORK: _network(prepared, config, asked, progress)} | found
 
 
 def _network(prepared: Prepared, told: LogConfig, asked: Questions, progress: Progress) -> NDArray[np.float64]:

@@ -1,7 +1,8 @@
 """From figures to results: the front, the pick, the ratios and the words."""
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
 from nearsight_benchmarks import host, verdict
 from nearsight_benchmarks.config import BenchConfig
@@ -12,6 +13,7 @@ from nearsight_benchmarks.observing import LATE
 from nearsight_benchmarks.pareto import front
 from nearsight_benchmarks.results import Entry, Protocol, Results, Throughput
 from nearsight_benchmarks.scoring import auc_difference
+from nearsight_training import gate
 from nearsight_training.metrics import Interval
 
 __all__ = ["concluded", "protocol"]
@@ -46,7 +48,8 @@ def concluded(
         question=material.question,
         primary=kind,
         pick=chosen.name,
-        verdict=verdict.sentences(entries, chosen, kind, found, against),
+        verdict=(*verdict.sentences(entries, chosen, kind, found, against), *_elsewhere(material)),
+        simpler=tuple(chain.from_iterable(map(gate.verdict, material.run.gates, material.run.gates.values()))),
         entries=tuple(entries),
         front=_front(entries, kind),
         ratios=found,
@@ -78,6 +81,13 @@ def protocol(
         numpy_megabytes=bare.megabytes,
         load_average=load,
     )
+
+
+def _elsewhere(material: Material) -> Iterator[str]:
+    """Where the network does worse than a simpler model on a question that isn't benchmarked here."""
+    for name, found in material.run.gates.items():
+        if name != material.head.name:
+            yield from gate.lost(name, found)
 
 
 def _observed(entries: Sequence[Entry], chosen: Entry) -> Entry | None:

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from nearsight.backends import Backend, choose
 from nearsight.errors import BundleError, InputError
 from nearsight.trunk import Trunk, Weights
-from nearsight_benchmarks.peers import Past, Peer
-from nearsight_benchmarks.questions import Questions, windows
 from nearsight_benchmarks.results import Entry, Weight
+from nearsight_benchmarks.samples import windows
 from nearsight_benchmarks.starts import Program
 from nearsight_benchmarks.tape import Tape
 from nearsight_benchmarks.timing import Contestant
@@ -22,6 +21,8 @@ from nearsight_benchmarks.windows import KerasWindow, WindowGraph, named, window
 from nearsight_export.replay import replayed
 from nearsight_export.variants import FUSED
 from nearsight_training.histories import Histories
+from nearsight_training.peers import Past, Peer
+from nearsight_training.questions import Questions
 
 __all__ = [
     "HERE",

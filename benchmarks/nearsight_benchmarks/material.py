@@ -13,11 +13,12 @@ from nearsight.heads import BinaryHead, calibrated
 from nearsight.trunk import Weights
 from nearsight_benchmarks.config import BenchConfig
 from nearsight_benchmarks.contestants import Exam
-from nearsight_benchmarks.questions import questions, sample
+from nearsight_benchmarks.samples import sample
 from nearsight_benchmarks.tape import Tape
 from nearsight_export.index import ARTIFACTS, INDEX, read_index
 from nearsight_export.questions import asked
 from nearsight_training.histories import SPLITS, Histories
+from nearsight_training.questions import questions
 from nearsight_training.run import Run, load_histories, load_run, load_weights
 
 __all__ = ["Material", "gathered"]

@@ -96,7 +96,8 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A whole benchmark. `pick` names the entry to ship; `verdict` says why, in sentences.
+    """A whole benchmark. `pick` names the entry to ship; `verdict` says why, in sentences, and `simpler` compares the
+    trained network with simpler models on every question.
 
     `differences` are the pick's AUC less another entry's on the primary questions, paired.
     """
@@ -111,6 +112,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     primary: str
     pick: str
     verdict: tuple[str, ...]
+    simpler: tuple[str, ...] = ()
     entries: tuple[Entry, ...]
     front: tuple[str, ...]
     ratios: tuple[Ratio, ...]

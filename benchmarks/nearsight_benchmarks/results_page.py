@@ -1,6 +1,7 @@
-"""`benchmarks/RESULTS.md` from the figures: `python -m nearsight_benchmarks.results_page RESULTS.json CDNOW.json`.
+"""`benchmarks/RESULTS.md` from figures: `python -m nearsight_benchmarks.results_page RESULTS.json CDNOW.json RUN ...`.
 
-`RESULTS.json` is what `nearsight bench` wrote, `CDNOW.json` what `python -m nearsight_benchmarks.cdnow --out` wrote.
+`RESULTS.json` is what `nearsight bench` wrote, `CDNOW.json` what `python -m nearsight_benchmarks.cdnow --out` wrote,
+and each `RUN` what `nearsight train` wrote of a public data set.
 Every sentence is computed from them, so that the page says nothing that wasn't measured.
 """
 
@@ -17,7 +18,10 @@ from nearsight_benchmarks.cdnow import NETWORK, CrossFit
 from nearsight_benchmarks.groups import grouped
 from nearsight_benchmarks.results import Entry, Results, read_results
 from nearsight_benchmarks.verdict import duration, kilobytes, times
+from nearsight_export.questions import asked
+from nearsight_training.gate import verdict
 from nearsight_training.metrics import Interval
+from nearsight_training.run import Run, load_run
 
 __all__ = ["read_crossfit", "render"]
 
@@ -26,7 +30,7 @@ _INTRODUCTION = """\
 
 Figures of one host, with the commands that give them. Ratios carry over to other machines better than times do.
 `nearsight demo` makes the run that they are about, and `python -m nearsight_benchmarks.results_page results.json
-cdnow.json` makes this page of them."""
+cdnow.json runs/cdnow runs/eshop2008 runs/online_retail runs/bpic2012` makes this page of them."""
 
 
 def read_crossfit(path: Path) -> CrossFit:
@@ -41,12 +45,13 @@ def read_crossfit(path: Path) -> CrossFit:
         raise InputError(f"{path} isn't a cross-fitting's result ({error}): run nearsight_benchmarks.cdnow") from error
 
 
-def render(results: Results, crossfit: CrossFit) -> str:
-    """The whole page as Markdown."""
+def render(results: Results, crossfit: CrossFit, runs: Sequence[Run] = ()) -> str:
+    """The whole page as Markdown; `runs` are of public data sets."""
     parts = [
         _INTRODUCTION,
         _host(results),
         *_cross_fitted(crossfit),
+        *_public(runs),
         *_latency(results),
         *_ratios(results),
         *_starts(results),
@@ -86,6 +91,38 @@ def _compared(name: str, change: Interval) -> str:
     if change.high < 0:
         return f"{name} ranks better than the {NETWORK}."
     return f"The {NETWORK} and {name} can't be told apart."
+
+
+def _public(runs: Sequence[Run]) -> Iterator[str]:
+    if not runs:
+        return
+    yield "## Every question of the public data sets, beside simpler models"
+    yield _code("nearsight datasets NAME --out data    # NAME is one of those below; it prints the train command")
+    yield (
+        "Each run is one training with its defaults; the test users were kept apart, and all models were asked the "
+        "same questions, 20,000 of them at most. For a next event less is better (log loss, nats), else more (AUC)."
+    )
+    rows = [row for run in runs for row in _gated(run)]
+    yield _table(["data set", "question", "network", "model", "its figure", "network less the model, paired"], rows)
+    yield "\n".join(f"- {run.source.name}: {sentence}" for run in runs for sentence in _sentences(run))
+
+
+def _gated(run: Run) -> Iterator[list[str]]:
+    for head in run.heads:
+        gate = run.gates[head.name]
+        for rival in gate.rivals:
+            figure, network = rival.figures[gate.figure], run.metrics[head.name][gate.figure]
+            change = _difference(rival.ahead[gate.figure])
+            yield [run.source.name, asked(head), _interval(network, 3), rival.name, _interval(figure, 3), change]
+
+
+def _sentences(run: Run) -> Iterator[str]:
+    for name, gate in run.gates.items():
+        yield from verdict(name, gate)
+    calibrated = (figures.get("expected_calibration_error") for figures in run.metrics.values())
+    errors = [each.value for each in calibrated if each]
+    if errors:
+        yield f"calibration error {', '.join(f'{error:.3f}' for error in errors)}."
 
 
 def _latency(results: Results) -> Iterator[str]:
@@ -165,10 +202,12 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser("python -m nearsight_benchmarks.results_page", description="RESULTS.md anew.")
     parser.add_argument("results", type=Path, metavar="RESULTS.json", help="what nearsight bench wrote")
     parser.add_argument("crossfit", type=Path, metavar="CDNOW.json", help="what nearsight_benchmarks.cdnow wrote")
+    parser.add_argument("runs", type=Path, nargs="*", metavar="RUN", help="what nearsight train wrote of public data")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/RESULTS.md"), help="the page")
     options = parser.parse_args(arguments)
     try:
-        page = render(read_results(options.results), read_crossfit(options.crossfit))
+        runs = [load_run(path) for path in options.runs]
+        page = render(read_results(options.results), read_crossfit(options.crossfit), runs)
     except NearsightError as error:
         parser.error(str(error))
     write_atomically(options.out, page.encode())

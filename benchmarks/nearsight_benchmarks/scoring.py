@@ -6,7 +6,6 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from nearsight_benchmarks.questions import Questions
 from nearsight_training.metrics import (
     Interval,
     auc,
@@ -16,6 +15,7 @@ from nearsight_training.metrics import (
     log_loss,
     paired_difference,
 )
+from nearsight_training.questions import Questions
 
 __all__ = ["auc_difference", "quality"]
 

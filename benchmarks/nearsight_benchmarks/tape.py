@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from nearsight.backends import Backend
 from nearsight.insight import Insight
-from nearsight_benchmarks.peers import Past, Peer
 from nearsight_benchmarks.timing import Calls
 from nearsight_training.histories import Histories
+from nearsight_training.peers import Past, Peer
 
 __all__ = ["Tape"]
 

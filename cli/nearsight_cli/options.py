@@ -14,6 +14,8 @@ __all__ = [
     "ActiveWithin",
     "Categories",
     "Cutoff",
+    "DropDuplicates",
+    "DropMissing",
     "Epochs",
     "Event",
     "Every",
@@ -23,9 +25,12 @@ __all__ = [
     "Layout",
     "LayoutOption",
     "MinUsers",
+    "MissCosts",
+    "MostPerMinute",
     "Name",
     "NextEvent",
     "Out",
+    "Precision",
     "Questions",
     "ResetAfter",
     "ResetEvents",
@@ -34,8 +39,10 @@ __all__ = [
     "Split",
     "SplitOption",
     "Targets",
+    "Teach",
     "TestShare",
     "Time",
+    "Trusted",
     "Units",
     "User",
     "ValidationShare",
@@ -121,7 +128,10 @@ Targets = Annotated[
 Within = Annotated[
     str | None,
     typer.Option(
-        metavar="DURATION", help="How far ahead: 12h, 7d, 2w.", show_default=False, rich_help_panel="The question"
+        metavar="DURATION",
+        help="How far ahead: 12h, 7d, 2w; or '5 events'; or session, which --reset-after ends.",
+        show_default=False,
+        rich_help_panel="The question",
     ),
 ]
 InactiveFor = Annotated[
@@ -148,6 +158,24 @@ Name = Annotated[
     typer.Option(
         metavar="NAME",
         help='What your app calls the answer: reading["purchase"]. Without it: the target\'s name.',
+        show_default=False,
+        rich_help_panel="The question",
+    ),
+]
+Precision = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        help="Say yes from where this share of yeses is right, as in 0.8. Without it: from where F1 is best.",
+        show_default=False,
+        rich_help_panel="The question",
+    ),
+]
+MissCosts = Annotated[
+    float | None,
+    typer.Option(
+        metavar="TIMES",
+        help="Say yes from where it costs least, if a missed yes costs so many times as much as a false one.",
         show_default=False,
         rich_help_panel="The question",
     ),
@@ -190,6 +218,16 @@ ValidationShare = Annotated[
         rich_help_panel="The test",
     ),
 ]
+Trusted = Annotated[
+    list[str],
+    typer.Option(
+        "--trust",
+        metavar="COLUMN",
+        help="Keep a field though it alone answers a question: your app knows it at that moment. Repeat for several.",
+        show_default=False,
+        rich_help_panel="An event log",
+    ),
+]
 MinUsers = Annotated[
     int,
     typer.Option(
@@ -218,6 +256,32 @@ ResetEvents = Annotated[
         rich_help_panel="An event log",
     ),
 ]
+DropMissing = Annotated[
+    bool,
+    typer.Option(
+        "--drop-missing",
+        help="Drop rows without a user, a time or an event. Without it: refuse the log.",
+        rich_help_panel="An event log",
+    ),
+]
+DropDuplicates = Annotated[
+    bool,
+    typer.Option(
+        "--drop-duplicates",
+        help="Drop rows that equal another one in every column that is read, but for one of them.",
+        rich_help_panel="An event log",
+    ),
+]
+MostPerMinute = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Drop users with more events than this within a minute: bots. Without it: nobody.",
+        show_default=False,
+        rich_help_panel="An event log",
+    ),
+]
 Window = Annotated[
     int,
     typer.Option(
@@ -234,6 +298,14 @@ Epochs = Annotated[
         help="At most so many passes over the data; it stops by itself once it no longer learns. "
         f"Without it: {LOG.fitting.epochs}, for a wide table {TABLE.fitting.epochs}.",
         show_default=False,
+        rich_help_panel="The network",
+    ),
+]
+Teach = Annotated[
+    bool,
+    typer.Option(
+        "--teach/--no-teach",
+        help="Let a question learn from LightGBM's probabilities, too, where that helps on validation.",
         rich_help_panel="The network",
     ),
 ]

@@ -11,7 +11,7 @@ from nearsight_cli import options
 from nearsight_cli.manual import manual
 from nearsight_cli.options import LOG, TABLE
 from nearsight_cli.output import Json
-from nearsight_training.config import LogConfig, TableConfig
+from nearsight_training.config import Cleaning, Decision, LogConfig, TableConfig
 from nearsight_training.declaration import Columns, Declaration, Leaves, WillDo, read_declaration
 
 if TYPE_CHECKING:
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["register", "train"]
 
 _DECLARED = (  # what a file of questions says in their place
-    *("user", "time", "event", "every", "field", "category", "min_users", "reset_after", "reset_events"),
+    *("user", "time", "event", "every", "field", "category", "trust", "min_users", "reset_after", "reset_events"),
+    *("drop_missing", "drop_duplicates", "most_per_minute"),
     *("target", "within", "inactive", "active_within", "next_event"),
 )
+_DECIDED = ("precision", "miss_costs")
 _LOG_ONLY = (*_DECLARED, "questions", "split", "cutoff", "window")
 
 
@@ -32,6 +34,8 @@ def register(app: typer.Typer) -> None:
         "nearsight train events.csv --user user_id --time timestamp --event event --target purchase --within 7d",
         "nearsight train events.csv --user user_id --time timestamp --target purchase --target renew --within 2w",
         "nearsight train events.csv --user user_id --time timestamp --inactive 5d",
+        "nearsight train events.csv --user user_id --time timestamp --target purchase --within '5 events'",
+        "nearsight train events.csv --user user_id --time timestamp --target purchase --within 7d --precision 0.5",
         "nearsight train events.csv --questions shop.toml",
         "nearsight train orders.csv --user customer --time date --every order --target order --within 90d",
         "nearsight train user_behavior_data.csv --layout wide",
@@ -50,12 +54,15 @@ def train(
     every: options.Every = "",
     field: options.Fields = [],  # noqa: B006 - typer reads the default and hands in a list of its own
     category: options.Categories = [],  # noqa: B006
+    trust: options.Trusted = [],  # noqa: B006
     min_users: options.MinUsers = LOG.min_users,
     target: options.Targets = [],  # noqa: B006
     within: options.Within = None,
     inactive: options.InactiveFor = None,
     active_within: options.ActiveWithin = None,
     name: options.Name = "",
+    precision: options.Precision = None,
+    miss_costs: options.MissCosts = None,
     next_event: options.NextEvent = LOG.next_event,
     split: options.SplitOption = options.Split.time,
     cutoff: options.Cutoff = "",
@@ -63,22 +70,27 @@ def train(
     validation_share: options.ValidationShare = LOG.validation_share,
     reset_after: options.ResetAfter = None,
     reset_events: options.ResetEvents = None,
+    drop_missing: options.DropMissing = False,
+    drop_duplicates: options.DropDuplicates = False,
+    most_per_minute: options.MostPerMinute = None,
     window: options.Window = LOG.window,
     filters: options.Filters = LOG.size.filters,
     units: options.Units = LOG.size.units,
     epochs: options.Epochs = None,
+    teach: options.Teach = LOG.fitting.teach,
     seed: options.Seed = LOG.fitting.seed,
     out: options.Out = None,
     json: Json = False,
 ) -> None:
     """Train a model on an event log or a wide table, and test it on users that it has never seen."""
-    given = {name for name in _LOG_ONLY if _is_given(context, name)}
+    given = {name for name in (*_LOG_ONLY, *_DECIDED) if _is_given(context, name)}
     size = replace(LOG.size, filters=filters, units=units)
     fitting = replace(TABLE.fitting if layout is options.Layout.wide else LOG.fitting, seed=seed)
-    fitting = replace(fitting, epochs=epochs or fitting.epochs)
+    fitting = replace(fitting, epochs=epochs or fitting.epochs, teach=teach and layout is options.Layout.log)
     if layout is options.Layout.wide:
         config: LogConfig | TableConfig = TableConfig(
             name=_table_name(given, name),
+            decision=_decision(precision, miss_costs),
             test_share=test_share,
             validation_share=validation_share,
             size=size,
@@ -93,11 +105,17 @@ def train(
                 every=_every(given, every),
                 fields=tuple(field) or None,
                 categories=tuple(category),
+                trusted=tuple(trust),
                 min_users=min_users,
                 reset_after=reset_after,
                 reset_events=reset_events,
             ),
-            question=_questions(target, within, inactive, active_within, name),
+            clean=Cleaning(
+                missing="drop" if drop_missing else LOG.clean.missing,
+                duplicates="drop" if drop_duplicates else LOG.clean.duplicates,
+                most_per_minute=most_per_minute,
+            ),
+            question=_decided(_questions(target, within, inactive, active_within, name), precision, miss_costs),
             next_event=next_event,
         )
         config = replace(
@@ -122,7 +140,7 @@ def _is_given(context: typer.Context, name: str) -> bool:
 def _declared(file: Path | None, given: set[str], name: str) -> Declaration | None:
     if file is None:
         return None
-    twice = [*(option for option in _DECLARED if option in given), *(["name"] if name else [])]
+    twice = [*(option for option in (*_DECLARED, *_DECIDED) if option in given), *(["name"] if name else [])]
     if twice:
         received = ", ".join(f"--{option.replace('_', '-')}" for option in twice)
         raise InputError(f"--questions names columns and questions in a file, received {received} as well: drop either")
@@ -152,9 +170,24 @@ def _questions(
     return (*([foreseen] if events else []), *([leaving] if inactive else []))
 
 
+def _decision(precision: float | None, miss_costs: float | None) -> Decision:
+    try:
+        return Decision(precision=precision, miss_costs=miss_costs)
+    except ValueError as error:
+        raise InputError(f"{error}: correct --precision or --miss-costs") from error
+
+
+def _decided(
+    questions: tuple[WillDo | Leaves, ...], precision: float | None, miss_costs: float | None
+) -> tuple[WillDo | Leaves, ...]:
+    """The same questions, all decided alike."""
+    _decision(precision, miss_costs)
+    return tuple(replace(question, precision=precision, miss_costs=miss_costs) for question in questions)
+
+
 def _table_name(given: set[str], name: str) -> str:
-    if given:
-        received = ", ".join(f"--{option.replace('_', '-')}" for option in _LOG_ONLY if option in given)
+    received = ", ".join(f"--{option.replace('_', '-')}" for option in _LOG_ONLY if option in given)
+    if received:
         raise InputError(f"a wide table has no such columns or times, received {received}: drop what belongs to a log")
     return name or TABLE.name
 
@@ -172,11 +205,17 @@ def _trained(source: Path, config: LogConfig | TableConfig, folder: Path) -> "Ru
 def show(run: "Run", folder: Path, json: bool) -> None:
     """Print what a training found: JSON, or a table of the test and what comes next."""
     from nearsight_cli.output import print_json, print_prose, print_table, print_text
+    from nearsight_training.gate import verdict
 
     if json:
         print_json(run)
         return
     print_table(f"On the test data ({run.source.name})", ["", "figure", "95 % interval"], _rows(run))
+    if run.taught:
+        print_prose(f"LightGBM's probabilities taught: {', '.join(run.taught)}.")
+    for name, gate in run.gates.items():
+        for sentence in verdict(name, gate):
+            print_prose(sentence)
     for note in run.notes:
         print_prose(f"Note: {note}")
     print_text(f"\nThe run is in {folder}. Next: nearsight export {folder}")

@@ -12,8 +12,7 @@ def duration(seconds: float) -> str:
     """A duration in its largest whole unit: `7 days`, `90 minutes`, `0.5 seconds`."""
     for size, unit in _UNITS:
         if seconds and seconds % size == 0:
-            count = int(seconds // size)
-            return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+            return _counted(int(seconds // size), unit)
     return f"{seconds:g} seconds"
 
 
@@ -34,7 +33,12 @@ def asked(head: Head) -> str:
         return f"which of {len(head.vocabulary)} events comes next?"
     if head.kind == "label":
         return "is the label 1?"
-    span, what = duration(head.within_seconds or 0.0), " or ".join(head.events)
+    what = " or ".join(head.events)
+    if head.within_events is not None:
+        return f"will {what} be among the next {_counted(head.within_events, 'event')}?"
+    if head.session_gap_seconds is not None:
+        return f"will {what} happen before the session ends, with {duration(head.session_gap_seconds)} of silence?"
+    span = duration(head.within_seconds or 0.0)
     if head.kind == "inactive":
         active = head.active_within_seconds
         whom = f", asked of who was active within {duration(active)}" if active else ""
@@ -64,6 +68,10 @@ def reads(spec: Spec) -> list[str]:
 def _number(number: Number) -> str:
     scale = ", by its logarithm" if number.log else ""
     return f"{number.name}, a number from {number.low:.6g} to {number.high:.6g}{scale}; anything beyond is clipped"
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {_plural(word, count)}"
 
 
 def _plural(word: str, count: int) -> str:

@@ -48,7 +48,7 @@ def compressed(
     assign(model, found)
     validation, test = (histories.select(SPLITS.index(name)) for name in ("validation", "test"))
     cutoff = cutoff_of(run.config)
-    heads = calibrated_heads(run.heads, validation, answers(model, validation), cutoff)
+    heads = calibrated_heads(run.heads, validation, answers(model, validation), run.config)
     return SourceModel(found, heads, measured(heads, test, answers(model, test), cutoff), report)
 
 

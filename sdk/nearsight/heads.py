@@ -1,6 +1,6 @@
 """The questions that a model answers, and the reading that answers them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from struct import Struct
 from typing import Literal
 
@@ -18,11 +18,12 @@ _FLOAT = Struct("=f")
 class BinaryHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="binary"):
     """A yes/no question whose probability is output `start`.
 
-    `kind` "will_do": will one of `events` happen within `within_seconds`? "inactive": will none of them (nothing at all
-    where there are no `events`) happen for as long, asked of users for whom one did within the last
+    `kind` "will_do": will one of `events` happen within `within_seconds`, or among the next `within_events` events, or
+    within the session, which a silence of `session_gap_seconds` ends? "inactive": will none of them (nothing at all
+    where there are no `events`) happen for `within_seconds`, asked of users for whom one did within the last
     `active_within_seconds`, or ever where that is None? "label": is a wide table's label 1?
 
-    `within_seconds` is None where the question has no horizon (a wide table's label). `scale` and `offset` calibrate
+    `within_seconds` is None where the question has another horizon or none. `scale` and `offset` calibrate
     the logit (Platt 1999) and are folded into the graphs' weights; `threshold` splits yes from no.
     """
 
@@ -31,6 +32,8 @@ class BinaryHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     kind: Literal["will_do", "inactive", "label"] = "will_do"
     events: tuple[str, ...] = ()
     within_seconds: float | None = None
+    within_events: int | None = None
+    session_gap_seconds: float | None = None
     active_within_seconds: float | None = None
     threshold: float = 0.5
     scale: float = 1.0
@@ -45,11 +48,13 @@ class BinaryHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class NextEventHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="next_event"):
     """Which event comes next? A distribution over `vocabulary` from output `start` on.
 
-    `temperature` calibrates the logits (Guo et al. 2017) and is folded into the graphs' weights.
+    `shares` say how often each of them followed among training users, nothing where that isn't known. `temperature`
+    calibrates the logits (Guo et al. 2017) and is folded into the graphs' weights.
     """
 
     start: int
     vocabulary: tuple[str, ...]
+    shares: tuple[float, ...] = ()
     name: str = "next_event"
     temperature: float = 1.0
 
@@ -115,14 +120,25 @@ class Reading(Mapping[str, float]):
         """Whether the probability of `name` reaches the threshold that training chose for it."""
         return self[name] >= self._heads.thresholds[name]
 
-    def next(self, count: int = 1) -> list[tuple[str, float]]:
-        """The `count` likeliest next events with their probabilities; empty where the model has no such head."""
+    def next(
+        self, count: int = 1, *, without: Collection[str] = (), popularity: float = 0.0
+    ) -> list[tuple[str, float]]:
+        """The `count` likeliest next events with their probabilities; empty where the model has no such head.
+
+        Recommend what somebody hasn't seen yet by leaving out what they have, `without`. What is popular with
+        everybody leads most lists: `popularity` 1 ranks by how much likelier an event is for this user than for all
+        (its lift), 0.5 halfway; probabilities stay what they are. Raises `ValueError` where `popularity` isn't between
+        0 and 1.
+        """
         head = self._heads.next_event
+        if not 0 <= popularity <= 1:
+            raise ValueError(f"popularity must lie between 0 (likeliest) and 1 (lift), received {popularity!r}")
         if head is None:
             return []
         chances = np.frombuffer(self._outputs, np.float32)[head.start : head.start + head.size]
-        best = np.argsort(-chances, kind="stable")[:count]
-        return [(head.vocabulary[index], float(chances[index])) for index in best]
+        scores = chances / np.array(head.shares) ** popularity if popularity and head.shares else chances
+        best = [index for index in np.argsort(-scores, kind="stable") if head.vocabulary[index] not in without]
+        return [(head.vocabulary[index], float(chances[index])) for index in best[:count]]
 
     def __repr__(self) -> str:
         answers = ", ".join(f"{name}={self[name]:.3f}" for name in self)

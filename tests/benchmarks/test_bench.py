@@ -10,10 +10,10 @@ from nearsight_benchmarks.bench import PAGE, RESULTS, answered, bench
 from nearsight_benchmarks.config import BenchConfig
 from nearsight_benchmarks.contestants import Candidate, Exam
 from nearsight_benchmarks.material import gathered
-from nearsight_benchmarks.questions import questions
 from nearsight_benchmarks.results import Entry, read_results
 from nearsight_benchmarks.timing import Calls, Plan
 from nearsight_training.histories import SPLITS
+from nearsight_training.questions import questions
 from nearsight_training.run import load_histories, load_run
 
 WINDOWS = (4, 16)

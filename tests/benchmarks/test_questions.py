@@ -3,8 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nearsight_benchmarks.questions import pasts, questions, sample, windows
+from nearsight_benchmarks.samples import sample, windows
 from nearsight_training.histories import Histories
+from nearsight_training.peers import features_of
+from nearsight_training.questions import features, pasts, questions
 
 LENGTHS = (3, 1, 6)
 
@@ -88,3 +90,18 @@ def test_a_sample_is_of_whole_users(histories):
     assert len(drawn) == 2
     assert set(drawn.lengths.tolist()) <= set(LENGTHS)
     assert sample(histories, 3, seed=0) is histories
+
+
+@pytest.mark.parametrize("kinds", [1, 3, 5])
+def test_features_of_many_questions_are_those_of_each(histories, kinds):
+    coded = replace(histories, codes=(histories.codes % 5).astype(np.int32))
+    for asked in questions(coded, 0):
+        single = [features_of(past, kinds) for past in pasts(coded, asked, frozenset(("b",)))]
+        np.testing.assert_allclose(features(coded, asked, kinds), np.array(single), rtol=1e-12)
+
+
+def test_a_wide_tables_features_are_its_steps(histories):
+    ends = replace(histories, starts=np.array([0, 5]), split=np.full(2, 2, np.int8), ask_history=np.zeros(3, np.int64))
+    ends = replace(ends, labels=np.where(np.isin(np.arange(10), [4, 9]), 1, -1)[:, None].astype(np.int8))
+    asked = questions(ends, 0)[1]
+    assert features(ends, asked, 0).tolist() == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]

@@ -8,7 +8,9 @@ from nearsight_benchmarks.cdnow import CrossFit
 from nearsight_benchmarks.groups import grouped
 from nearsight_benchmarks.results import write_results
 from nearsight_benchmarks.results_page import main, render
+from nearsight_training.gate import verdict
 from nearsight_training.metrics import Interval
+from nearsight_training.run import load_run
 
 CROSSFIT = CrossFit(
     customers=20_000, yes_share=0.3, folds=5, seed=1, resamples=1000, by_fold={}, seconds=1.0, host=invented.HOST,
@@ -63,6 +65,15 @@ def test_it_is_one_command(tmp_path):
     crossfit.write_bytes(msgspec.json.encode(CROSSFIT))
     main([str(results), str(crossfit), "--out", str(page)])
     assert page.read_text() == compared()
+
+
+def test_a_run_stands_beside_simpler_models_in_every_question(run_path):
+    run = load_run(run_path)
+    page = render(invented.results(), CROSSFIT, [run])
+    assert page.count(f"| {run.source.name} | ") == sum(len(gate.rivals) for gate in run.gates.values()) >= 2
+    for name, gate in run.gates.items():
+        for sentence in verdict(name, gate):
+            assert f"- {run.source.name}: {sentence}" in page
 
 
 @pytest.mark.parametrize("content", [None, b"[]", b"\xff"])

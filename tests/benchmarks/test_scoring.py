@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
-from nearsight_benchmarks.questions import Questions
 from nearsight_benchmarks.scoring import auc_difference, quality
+from nearsight_training.questions import Questions
 
 SIZE, USERS = 2000, 300
 

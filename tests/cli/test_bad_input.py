@@ -61,6 +61,20 @@ def test_a_time_that_cannot_be_read_is_shown_with_its_line(tmp_path: Path) -> No
     assert "yesterday" in sentence
 
 
+@pytest.mark.parametrize(
+    "row", [("", "2026-01-05", "view", 1.0), ("u1", "", "view", 1.0), ("u1", "2026-01-05", "", 1.0)]
+)
+def test_a_row_that_lacks_something_is_shown_with_its_line_and_the_way_out(row: tuple[object], tmp_path: Path) -> None:
+    sentence = refused(log(tmp_path, rows=[*GOOD[:3], row, *GOOD[3:]]), *LOG)
+    assert "line 5" in sentence
+    assert "--drop-missing" in sentence
+
+
+def test_a_log_of_nothing_but_bots(tmp_path: Path) -> None:
+    rows = [(user, "2026-01-05T00:00:01", event, price) for user, _, event, price in GOOD]
+    assert "no user left" in refused(log(tmp_path, rows=rows), *LOG, "--most-per-minute", "5")
+
+
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
 def test_a_number_that_is_none_is_shown_with_its_line(value: str, tmp_path: Path) -> None:
     rows = [*GOOD[:3], ("u1", "2026-01-05", "view", value), *GOOD[3:]]
@@ -95,6 +109,7 @@ def test_one_class_only(tmp_path: Path) -> None:
         (["--target", "purchase", "--within", "2d", "--cutoff", "someday"], "someday"),
         (["--every", "order", "--event", "event"], "--every"),
         (["--layout", "wide", "--user", "user_id"], "--user"),
+        (["--layout", "wide", "--drop-missing", "--most-per-minute", "9"], "--drop-missing, --most-per-minute"),
     ],
 )
 def test_options_that_do_not_fit(options: list[str], fragment: str, tmp_path: Path) -> None:
@@ -210,4 +225,12 @@ def test_questions_by_file_and_by_option(tmp_path: Path) -> None:
     (tmp_path / "shop.toml").write_text('[log]\nuser = "user_id"\n')
     assert "received --user, --name as well" in refused(
         log(tmp_path), "train", "log.csv", "--questions", "shop.toml", "--user", "user_id", "--name", "q"
+    )
+
+
+def test_cleaning_by_file_and_by_option(tmp_path: Path) -> None:
+    (tmp_path / "shop.toml").write_text('[log]\nuser = "user_id"\n')
+    options = ["--drop-missing", "--drop-duplicates", "--most-per-minute", "9"]
+    assert "received --drop-missing, --drop-duplicates, --most-per-minute as well" in refused(
+        log(tmp_path), "train", "log.csv", "--questions", "shop.toml", *options
     )

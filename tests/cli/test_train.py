@@ -11,6 +11,8 @@ DAY = 86_400.0
 LOG = ["train", "events.csv", "--user", "user_id", "--time", "timestamp", *SMALL, "--json"]
 LEAVES = {"name": "inactive", "kind": "inactive", "events": [], "within_seconds": 5 * DAY}
 BUYS = {"name": "purchase", "kind": "will_do", "events": ["purchase"], "within_seconds": 7 * DAY}
+BEST_F1 = {"precision": None, "miss_costs": None}
+UNUSED = {"within_events": None, "session_gap_seconds": None}
 
 
 @pytest.mark.parametrize(
@@ -22,6 +24,10 @@ BUYS = {"name": "purchase", "kind": "will_do", "events": ["purchase"], "within_s
             [BUYS, LEAVES | {"active_within_seconds": 2 * DAY}],
         ),
         ("--target purchase --within 7d --inactive 5d --name buys", [BUYS | {"name": "buys"}, LEAVES]),
+        (
+            "--target purchase --within session --reset-after 12h --split user",
+            [BUYS | {"within_seconds": None, "session_gap_seconds": 43_200.0}],
+        ),
     ],
 )
 def test_questions_become_heads_with_their_kind(
@@ -51,7 +57,28 @@ def test_questions_may_be_declared_in_a_file(shop: Path, tmp_path: Path) -> None
     told = json.loads(done.out)
     assert [head["name"] for head in told["heads"]] == ["buys", "leaves", "next_event"]
     assert told["config"]["targets"] == [
-        BUYS | {"name": "buys"},
-        LEAVES | {"name": "leaves", "active_within_seconds": 2 * DAY},
+        BUYS | {"name": "buys", **UNUSED, "decision": BEST_F1},
+        LEAVES | {"name": "leaves", "active_within_seconds": 2 * DAY, "decision": BEST_F1},
     ]
     assert told["spec"]["reset"]["gap_seconds"] == 43_200.0
+
+
+def test_what_is_dropped_from_a_log_is_said(shop: Path, tmp_path: Path) -> None:
+    """Rows without a user, rows that are there twice and a bot, planted into a log; the run counts what is left."""
+    header, *rows = (shop / "events.csv").read_text().splitlines()
+    bot = [f"bot,2026-01-05T00:00:{second:02d}+00:00,view,1.0,free" for second in range(30)]
+    lacking = [f",{row.partition(',')[2]}" for row in rows[:4]]
+    (tmp_path / "log.csv").write_text("\n".join([header, *rows, *rows[:3], *lacking, *bot]) + "\n")
+    asked = ["train", "log.csv", "--user", "user_id", "--time", "timestamp", *SMALL]
+    done = nearsight(*asked, "--drop-missing", "--drop-duplicates", "--most-per-minute", "20", folder=tmp_path)
+    assert done.code == 0, done.err
+    told = " ".join(done.out.split())
+    for note in (
+        f"Note: dropped 4 of {len(rows) + 37:,} rows: they lack a user",
+        "Note: dropped 3 rows that repeat another",
+        "Note: dropped 1 user with 30 events: more than 20 events within a minute",
+    ):
+        assert note in told
+    run = json.loads((tmp_path / "runs/log/run.json").read_text())
+    assert run["source"]["users"] == 200
+    assert run["config"]["clean"] == {"missing": "drop", "duplicates": "drop", "most_per_minute": 20}

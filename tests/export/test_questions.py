@@ -18,6 +18,12 @@ WEEK = 7 * 86_400.0
             {"kind": "inactive", "within_seconds": WEEK, "active_within_seconds": 3600.0},
             "will nothing happen for 7 days, asked of who was active within 1 hour?",
         ),
+        ({"events": ("buy",), "within_events": 1}, "will buy be among the next 1 event?"),
+        ({"events": ("buy", "rent"), "within_events": 5}, "will buy or rent be among the next 5 events?"),
+        (
+            {"events": ("buy",), "session_gap_seconds": 1800.0},
+            "will buy happen before the session ends, with 30 minutes of silence?",
+        ),
         ({"kind": "label"}, "is the label 1?"),
     ],
 )

@@ -8,7 +8,7 @@ import made_up
 import nearsight
 from nearsight import EventError, RuntimeMissingError, SnapshotError
 from nearsight.backends.reference import load as numpy_backend
-from nearsight.heads import Questions, Reading
+from nearsight.heads import NextEventHead, Questions, Reading
 from nearsight.insight import Insight
 from nearsight.session import Model
 from nearsight.spec import Reset
@@ -134,6 +134,34 @@ def test_a_reading_reads_like_a_mapping():
     assert [p for _, p in ahead] == sorted((p for _, p in ahead), reverse=True)
     assert reading.decides("cart") == (reading["cart"] >= 0.4)
     assert repr(reading).startswith(f"Reading(purchase={reading['purchase']:.3f}, cart=")
+
+
+def recommending():
+    head = NextEventHead(start=0, vocabulary=("hit", "niche", "flop"), shares=(0.8, 0.05, 0.15))
+    return Reading(Questions((head,)), np.array([0.6, 0.3, 0.1], np.float32).tobytes(), b"")
+
+
+def test_what_was_seen_can_be_left_out_of_what_comes_next():
+    reading = recommending()
+    assert [name for name, _ in reading.next(3, without={"hit"})] == ["niche", "flop"]
+    assert reading.next(1, without=["hit", "niche"]) == [("flop", pytest.approx(0.1))]
+    assert reading.next(3, without=("hit", "niche", "flop")) == []
+
+
+@pytest.mark.parametrize(
+    ("popularity", "expected"),
+    [(0, ["hit", "niche", "flop"]), (0.5, ["niche", "hit", "flop"]), (1, ["niche", "hit", "flop"])],
+)
+def test_popularity_is_taken_out_of_the_order_and_not_of_the_probabilities(popularity, expected):
+    """By hand: lifts are 0.6 / 0.8 = 0.75, 0.3 / 0.05 = 6 and 0.1 / 0.15 = 0.67; with the root 0.67, 1.34 and 0.26."""
+    found = recommending().next(3, popularity=popularity)
+    assert [name for name, _ in found] == expected
+    assert dict(found) == pytest.approx({"hit": 0.6, "niche": 0.3, "flop": 0.1})
+
+
+def test_a_popularity_that_makes_no_sense_is_refused():
+    with pytest.raises(ValueError, match=r"between 0 \(likeliest\) and 1 \(lift\), received 2"):
+        recommending().next(popularity=2)
 
 
 def test_a_question_that_nobody_asked_is_refused_with_those_that_are_there():

@@ -4,7 +4,7 @@ import pytest
 
 from nearsight.errors import InputError
 from nearsight.spec import Reset
-from nearsight_training.config import Inactive, LogConfig, Target
+from nearsight_training.config import Cleaning, Decision, Inactive, LogConfig, Target
 from nearsight_training.declaration import read_declaration, seconds
 
 SHOP = """
@@ -19,6 +19,11 @@ categories = ["shop"]
 min_users = 9
 reset_after = "12h"
 reset_events = 50
+
+[clean]
+missing = "drop"
+duplicates = "drop"
+most_per_minute = 100
 
 [[question]]
 kind = "will_do"
@@ -54,6 +59,7 @@ def test_everything_that_can_be_declared(declared):
         categories=("shop",),
         min_users=9,
         reset=Reset(gap_seconds=DAY / 2, max_events=50),
+        clean=Cleaning(missing="drop", duplicates="drop", most_per_minute=100),
         targets=(
             Target(name="buys", events=("buy", "rent"), within_seconds=7 * DAY),
             Inactive(name="leaves", within_seconds=30 * DAY, events=("open",), active_within_seconds=14 * DAY),
@@ -73,6 +79,10 @@ def test_nothing_declared_is_what_training_does_by_default(declared):
         ("[log]\nreset_events = 0\n", "reset_events"),
         ("[log]\nmin_users = 0\n", "min_users"),
         ('[log]\nreset_after = "soon"\n', "received 'soon'"),
+        ('[clean]\nmissing = "keep"\n', "missing"),
+        ('[clean]\nduplicates = "refuse"\n', "duplicates"),
+        ("[clean]\nmost_per_minute = 0\n", "most_per_minute must be at least 1, received 0"),
+        ("[clean]\nbots = 9\n", "bots"),
         ("next_event = 1\n", "next_event"),
         ('[[question]]\nkind = "will_do"\nname = "q"\nevents = ["a"]\n', "within"),
         ('[[question]]\nname = "q"\n', "kind"),
@@ -96,3 +106,30 @@ def test_durations(text, expected):
 def test_other_durations_are_refused(text):
     with pytest.raises(InputError, match="must look like"):
         seconds(text)
+
+
+@pytest.mark.parametrize(
+    ("within", "expected"),
+    [
+        ("2h", {"within_seconds": 7200.0}),
+        ("1 event", {"within_events": 1}),
+        ("5 events", {"within_events": 5}),
+        ("session", {"session_gap_seconds": 1800.0}),
+    ],
+)
+def test_a_horizon_is_a_duration_a_count_or_the_session(declared, within, expected):
+    question = f'[[question]]\nkind = "will_do"\nname = "q"\nevents = ["buy"]\nwithin = "{within}"\nmiss_costs = 3'
+    (target,) = declared(f'[log]\nreset_after = "30m"\n{question}').targets
+    assert target == Target(name="q", events=("buy",), decision=Decision(miss_costs=3), **expected)
+
+
+def test_a_session_needs_to_be_defined(declared):
+    question = '[[question]]\nkind = "will_do"\nname = "q"\nevents = ["buy"]\nwithin = "session"'
+    with pytest.raises(InputError, match="received none: add reset_after"):
+        declared(question)
+
+
+def test_a_decision_that_contradicts_itself_is_refused_with_its_place(declared):
+    question = '[[question]]\nkind = "inactive"\nname = "q"\nfor = "7d"\nprecision = 0.5\nmiss_costs = 2'
+    with pytest.raises(InputError, match=r"not by both.*question"):
+        declared(question)

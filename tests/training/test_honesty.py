@@ -134,13 +134,14 @@ def drawn_answers(request):
         shapes = (len(histories.codes), size), (len(histories.ask_time), size)
         return histories, Answers(*(generator.normal(size=shape).astype(np.float32) for shape in shapes))
 
-    return prepared.heads, request.param, invented
+    return prepared.heads, config, invented
 
 
 def test_heads_are_calibrated_on_what_validation_is_asked(drawn_answers):
-    given_heads, cutoff, invented = drawn_answers
+    given_heads, config, invented = drawn_answers
+    cutoff = config.cutoff
     histories, given = invented(VALIDATION)
-    binary, following = calibrated_heads(given_heads, histories, given, cutoff)
+    binary, following = calibrated_heads(given_heads, histories, given, config)
     labels, logits = histories.labels[:, 0], given.events
     if cutoff is not None:
         there = histories.ask_time == cutoff - binary.within_seconds
@@ -153,7 +154,8 @@ def test_heads_are_calibrated_on_what_validation_is_asked(drawn_answers):
 
 
 def test_figures_are_of_the_test_with_intervals_by_user(drawn_answers):
-    given_heads, cutoff, invented = drawn_answers
+    given_heads, config, invented = drawn_answers
+    cutoff = config.cutoff
     histories, given = invented(TEST)
     found = measured(given_heads, histories, given, cutoff)
     events = np.repeat(np.arange(len(histories)), histories.lengths)

@@ -1,6 +1,7 @@
 """Labels of hand-made histories, and properties that hold for any."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -125,3 +126,60 @@ def test_the_next_event_is_the_next_in_the_same_history(events):
     for index, found in enumerate(following.tolist()):
         last = index + 1 == len(owners) or owners[index + 1] != owners[index]
         assert found == (-1 if last else index + 1)
+
+
+def among(history, place, count):
+    """The label by its definition: of the next `count` events, where there are as many."""
+    following = history[place + 1 : place + 1 + count]
+    return -1 if len(following) < count else int(any(name == "buy" for _, name in following))
+
+
+@given(histories, st.integers(1, 4))
+def test_a_question_about_the_next_events_looks_at_as_many_and_no_further(several, count):
+    log, target = make_log(*several), Target(name="buy", events=("buy",), within_events=count)
+    found = event_labels(log, target, all_until(log, 100)).tolist()
+    assert found == [among(history, place, count) for history in several for place in range(len(history))]
+
+
+@given(histories, st.integers(1, 4), st.integers(0, 60))
+def test_the_next_events_must_have_happened_in_time(several, count, until):
+    log, target = make_log(*several), Target(name="buy", events=("buy",), within_events=count)
+    found = event_labels(log, target, all_until(log, until)).tolist()
+    places = [(history, place) for history in several for place in range(len(history))]
+    for label, (history, place) in zip(found, places, strict=True):
+        last = history[place + count][0] if place + count < len(history) else np.inf
+        assert label == (among(history, place, count) if last <= until else -1)
+
+
+GAP = 10
+
+
+def session_label(history, place, until):
+    """The label by its definition: of what follows until the first gap of more than ten seconds."""
+    rest = []
+    for before, after in zip(history[place:], history[place + 1 :], strict=False):
+        if after[0] - before[0] > GAP:
+            break
+        rest.append(after)
+    last = rest[-1][0] if rest else history[place][0]
+    return -1 if last + GAP > until else int(any(name == "buy" for _, name in rest))
+
+
+@given(histories, st.integers(0, 80))
+def test_a_question_about_the_session_looks_as_far_as_its_last_event(several, until):
+    log, target = make_log(*several), Target(name="buy", events=("buy",), session_gap_seconds=GAP)
+    found = event_labels(log, target, all_until(log, until)).tolist()
+    assert found == [session_label(history, place, until) for history in several for place in range(len(history))]
+
+
+def test_a_question_in_silence_is_of_the_session_while_that_goes_on():
+    log = make_log([(0, "look"), (8, "buy"), (30, "buy")])
+    target = Target(name="buy", events=("buy",), session_gap_seconds=GAP)
+    history, after, until = np.array([0, 0, 0]), np.array([1, 2, 2]), np.full(3, 100.0)
+    assert ask_labels(log, target, history, after, np.array([5.0, 18.0, 19.0]), until).tolist() == [1, 0, -1]
+
+
+def test_a_question_about_events_has_one_horizon():
+    for several in ({}, {"within_seconds": 1.0, "within_events": 1}, {"within_events": 1, "session_gap_seconds": 1.0}):
+        with pytest.raises(ValueError, match="one of within_seconds"):
+            Target(name="buy", events=("buy",), **several)

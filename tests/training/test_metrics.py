@@ -138,3 +138,20 @@ def test_the_interval_of_a_calibration_error_holds_the_truth(shift, truth):
 def test_a_distance_of_zero_is_its_own_interval():
     found = metrics.bootstrap(lambda w: 0.0, np.arange(9), distance=True)
     assert (found.value, found.low, found.high) == (0.0, 0.0, 0.0)
+
+
+def test_few_clusters_get_intervals_that_still_cover():
+    """Of eight normal values, plain percentiles hold the mean in 88 of 100 draws; the expanded ones in about 95."""
+    generator = np.random.default_rng(3)
+    held = 0
+    for seed in range(300):
+        values = generator.normal(size=8)
+        found = metrics.bootstrap(lambda w, v=values: float(np.average(v, weights=w)), np.arange(8), 300, seed)
+        held += found.low <= 0 <= found.high
+    assert 0.92 <= held / 300 <= 0.98
+
+
+def test_the_rarer_answer_counts():
+    labels, owners = np.array([1, 1, 0, 0, 0]), np.array([7, 7, 7, 8, 9])
+    assert metrics.informative(labels, owners) == 1
+    assert metrics.informative(np.zeros(3), np.arange(3)) == 0

@@ -5,10 +5,12 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from sklearn.linear_model import LogisticRegression
 
+from nearsight_training.config import Decision
 from nearsight_training.metrics import best_threshold
 
 __all__ = ["platt", "temperature", "threshold"]
 
+_BEST_F1 = Decision()
 _WIDEST = 3.0  # the temperature lies between exp(-3) and exp(3)
 
 
@@ -36,6 +38,24 @@ def temperature(logits: NDArray[np.floating], codes: NDArray[np.integer]) -> flo
     return float(np.exp(minimize_scalar(surprise, bounds=(-_WIDEST, _WIDEST), method="bounded").x))
 
 
-def threshold(labels: NDArray[np.integer], probabilities: NDArray[np.floating]) -> float:
-    """The probability from which on "yes" has the best F1."""
+def threshold(labels: NDArray[np.integer], probabilities: NDArray[np.floating], decision: Decision = _BEST_F1) -> float:
+    """The probability from which on to say yes: labels 0 or 1 and calibrated probabilities, `(n,)` each.
+
+    By costs that is where both errors cost the same, `1 / (1 + miss_costs)` (Elkan 2001), since probabilities are
+    calibrated. Where no threshold has the precision asked for, it lies above all probabilities: the answer is no.
+    """
+    if decision.miss_costs is not None:
+        return 1 / (1 + decision.miss_costs)
+    if decision.precision is not None:
+        return _precise(labels, probabilities.astype(np.float64), decision.precision)
     return best_threshold(labels, probabilities)
+
+
+def _precise(labels: NDArray[np.integer], probabilities: NDArray[np.float64], least: float) -> float:
+    order = np.argsort(-probabilities, kind="stable")
+    p = np.append(probabilities[order], 0.0)
+    precision = np.cumsum(labels[order]) / np.arange(1, len(order) + 1)
+    good = np.flatnonzero((precision >= least) & (p[:-1] > p[1:]))
+    if not len(good):
+        return (1.0 + float(p[0])) / 2
+    return float(p[good[-1]] + p[good[-1] + 1]) / 2

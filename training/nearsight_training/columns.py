@@ -7,7 +7,7 @@ import gzip
 import math
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,17 +22,22 @@ __all__ = ["Table", "moment", "names_of", "numbers_of", "required", "spoken", "t
 
 _GZIP, _PARQUET, _ZIP = b"\x1f\x8b", b"PAR1", b"PK\x03\x04"
 _BELOW_HEADER = 2  # the first line of a CSV's rows
+_MEND = "mend the row, or drop all such rows, as nearsight train does with --drop-missing"
 _DATES = (19_000_101, 21_001_231)  # YYYYMMDD; as seconds these are two weeks of August 1970
 _KINDS = {".csv": "csv", ".jsonl": "json", ".ndjson": "json", ".parquet": "parquet"}
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns as they came, and where they came from. `first_line` is the file's line that holds row 0."""
+    """Columns as they came, and where they came from. `first_line` is the file's line that holds row 0.
+
+    `origin` is the table that these rows were picked from, and the row that each was there; None for a whole file.
+    """
 
     name: str
     frame: pl.DataFrame
     first_line: int
+    origin: "tuple[Table, pl.Series] | None" = field(default=None, kw_only=True)
 
     @classmethod
     def read(cls, path: Path) -> "Table":
@@ -72,6 +77,10 @@ class Table:
             )
         raise InputError(f"{self.name} has no column {name!r}: {self._advice(name, option)}")
 
+    def only(self, kept: pl.Series) -> "Table":
+        """The rows where `kept` (R,) is true; `line` still says where in the file they stand."""
+        return Table(self.name, self.frame.filter(kept), self.first_line, origin=(self, kept.arg_true()))
+
     def _advice(self, name: str, option: str) -> str:
         named = f"{option} " if option else ""
         near = difflib.get_close_matches(name, self.frame.columns, 1, 0.5)
@@ -81,6 +90,9 @@ class Table:
 
     def line(self, row: int) -> str:
         """Where a row stands, in words; a line break inside of a CSV's quotes counts."""
+        if self.origin is not None:
+            whole, rows = self.origin
+            return whole.line(rows[row])
         above = self.frame.head(row).select(pl.col(pl.String).str.count_matches("\n").sum())
         breaks = sum(above.row(0)) if self.first_line == _BELOW_HEADER and above.width else 0
         return f"{self.name}, line {row + self.first_line + breaks}"
@@ -96,7 +108,7 @@ def required(table: Table, name: str) -> pl.Series:
         )
     missing = (column == "").arg_true()
     if len(missing):
-        raise InputError(f"{table.line(missing[0])}: column {name!r} is empty: every event needs a value there")
+        raise InputError(f"{table.line(missing[0])}: column {name!r} is empty: {_MEND}")
     return column
 
 
@@ -167,7 +179,7 @@ def _complete(table: Table, name: str, column: pl.Series, seconds: pl.Series) ->
         value = column[wrong[0]]
         raise InputError(
             f"{table.line(wrong[0])}: column {name!r} must hold a time in ISO 8601 or in seconds since 1970, "
-            f"received {'nothing' if value in (None, '') else repr(value)}"
+            f"received {f'nothing: {_MEND}' if value in (None, '') or value != value else repr(value)}"
         )
     return seconds
 

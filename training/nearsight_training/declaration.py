@@ -8,11 +8,12 @@ import msgspec
 
 from nearsight.errors import InputError
 from nearsight.spec import Reset
-from nearsight_training.config import Inactive, LogConfig, Target
+from nearsight_training.config import Cleaning, Decision, Inactive, LogConfig, Target
 
 __all__ = ["Columns", "Declaration", "Leaves", "WillDo", "read_declaration", "seconds"]
 
 _DEFAULT = LogConfig()
+_NEVER = Reset()
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -29,21 +30,40 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     every: str | None = None
     fields: tuple[str, ...] | None = None
     categories: tuple[str, ...] = ()
+    trusted: tuple[str, ...] = ()
     min_users: _AtLeastOne = _DEFAULT.min_users
     reset_after: str | None = None
     reset_events: _AtLeastOne | None = None
 
 
 class WillDo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="will_do"):
-    """See `Target`."""
+    """See `Target`, and `Decision` for the last two; `within` is a duration, a count as in "5 events", or "session"."""
 
     name: str
     events: tuple[str, ...]
     within: str
+    precision: float | None = None
+    miss_costs: float | None = None
 
-    def target(self) -> Target:
-        """The same with its duration in seconds. Raises `InputError` where it isn't one."""
-        return Target(name=self.name, events=self.events, within_seconds=seconds(self.within))
+    def __post_init__(self) -> None:
+        Decision(precision=self.precision, miss_costs=self.miss_costs)  # which refuses what contradicts itself
+
+    def target(self, reset: Reset = _NEVER) -> Target:
+        """The same with its duration in seconds; a session is what `reset` makes of histories.
+
+        Raises `InputError` where it isn't a duration, or where nothing says what a session is.
+        """
+        decision = Decision(precision=self.precision, miss_costs=self.miss_costs)
+        if self.within == "session":
+            if reset.gap_seconds is None:
+                raise InputError(
+                    "a question within the session needs the gap that ends one, received none: "
+                    "add reset_after (--reset-after), as in 30m"
+                )
+            return Target(name=self.name, events=self.events, session_gap_seconds=reset.gap_seconds, decision=decision)
+        if counted := re.fullmatch(r"(\d+) events?", self.within.strip()):
+            return Target(name=self.name, events=self.events, within_events=int(counted[1]), decision=decision)
+        return Target(name=self.name, events=self.events, within_seconds=seconds(self.within), decision=decision)
 
 
 class Leaves(
@@ -55,33 +75,41 @@ class Leaves(
     tag="inactive",
     rename={"span": "for"},
 ):
-    """See `Inactive`; `span` is called `for` in a file."""
+    """See `Inactive`; `span` is called `for` in a file. See `Decision` for the last two."""
 
     name: str
     span: str
     events: tuple[str, ...] = ()
     active_within: str | None = None
+    precision: float | None = None
+    miss_costs: float | None = None
 
-    def target(self) -> Inactive:
+    def __post_init__(self) -> None:
+        Decision(precision=self.precision, miss_costs=self.miss_costs)
+
+    def target(self, _: Reset = _NEVER) -> Inactive:
         """The same with its durations in seconds. Raises `InputError` where one isn't a duration."""
         return Inactive(
             name=self.name,
             within_seconds=seconds(self.span),
             events=self.events,
             active_within_seconds=_seconds(self.active_within),
+            decision=Decision(precision=self.precision, miss_costs=self.miss_costs),
         )
 
 
 class Declaration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Columns and questions; `next_event` asks what comes next, too."""
+    """Columns, what is dropped of the rows, and questions; `next_event` asks what comes next, too."""
 
     log: Columns = Columns()
+    clean: Cleaning = Cleaning()
     next_event: bool = True
     question: tuple[WillDo | Leaves, ...] = ()
 
     def config(self) -> LogConfig:
         """A training with these columns and questions, all else as by default. Raises `InputError` as they do."""
         log = self.log
+        reset = Reset(gap_seconds=_seconds(log.reset_after), max_events=log.reset_events)
         return LogConfig(
             user=log.user,
             time=log.time,
@@ -89,15 +117,17 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             every=log.every or _DEFAULT.every,
             fields=log.fields,
             categories=log.categories,
+            trusted=log.trusted,
             min_users=log.min_users,
-            reset=Reset(gap_seconds=_seconds(log.reset_after), max_events=log.reset_events),
-            targets=tuple(question.target() for question in self.question),
+            reset=reset,
+            clean=self.clean,
+            targets=tuple(question.target(reset) for question in self.question),
             next_event=self.next_event,
         )
 
 
 def read_declaration(path: Path) -> Declaration:
-    """Read a TOML file: a table `[log]`, `next_event`, and a table `[[question]]` for each question.
+    """Read a TOML file: tables `[log]` and `[clean]`, `next_event`, and a table `[[question]]` for each question.
 
     Raises `InputError` where it can't be read or says something that isn't known.
     """

@@ -38,7 +38,7 @@ class BatchLoss:
         self.fitting = fitting
 
     def __call__(self, logits: Any, labels: Any, next_codes: Any) -> tuple[Any, Any]:
-        """`logits (B, W, O)`, `labels (B, W, H)`, `next_codes (B, T)` with W = T or 2·T → two scalars."""
+        """`logits (B, W, O)`, `labels (B, W, H)` (-1: unknown), `next_codes (B, T)`, W = T or 2·T → two scalars."""
         loss, weight = tf.constant(0.0), tf.constant(0.0)
         if self.binary:
             events, places = tf.shape(next_codes)[1], tf.range(tf.shape(labels)[1])
@@ -67,20 +67,21 @@ def fit(
     window: int,
     *,
     progress: Progress = SILENT,
+    task: str = "training",
     logs: Path | None = None,
     before_step: Callable[[int], None] | None = None,
 ) -> tuple[Epoch, ...]:
     """Train a model made by `build` in place and leave it with its best validation loss's weights.
 
-    `before_step` is told each step's number (a pruning schedule lives there). `logs` is a folder for TensorBoard.
-    Raises `InputError` where the loss isn't finite.
+    Labels may be probabilities. `task` is what progress calls it. `before_step` is told each step's number (a pruning
+    schedule lives there). `logs` is a folder for TensorBoard. Raises `InputError` where the loss isn't finite.
     """
     generator = np.random.default_rng(fitting.seed)
     step = _Step(model, BatchLoss(heads, fitting), _optimiser(fitting, training, window), before_step)
     writer = tf.summary.create_file_writer(str(logs)) if logs else tf.summary.create_noop_writer()
     epochs: list[Epoch] = []
     best = (np.inf, model.get_weights())
-    progress.start("training", fitting.epochs)
+    progress.start(task, fitting.epochs)
     for number in range(fitting.epochs):
         began = time.perf_counter()
         loss = step.epoch(training, fitting, window, generator)
@@ -104,7 +105,7 @@ class _Step:
         self.model, self.loss, self.optimiser, self.before = model, loss, optimiser, before
         self.count = 0
         shapes = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
-        targets = [tf.TensorSpec([None, None, loss.binary], tf.int8), tf.TensorSpec([None, None], tf.int32)]
+        targets = [tf.TensorSpec([None, None, loss.binary], tf.float32), tf.TensorSpec([None, None], tf.int32)]
         self._learn = tf.function(self._learned, input_signature=[*shapes, *targets])
         self._look = tf.function(self._looked, input_signature=[*shapes, *targets])
         self._move = tf.function(self._moved)
@@ -139,7 +140,8 @@ class _Step:
         return np.sum([[each[0].numpy(), each[1].numpy()] for each in found], 0)
 
     def _inputs(self, batch: Batch) -> tuple[Any, ...]:
-        return batch.codes, batch.numbers, batch.labels[..., : self.loss.binary], batch.next_codes
+        labels = batch.labels[..., : self.loss.binary].astype(np.float32)
+        return batch.codes, batch.numbers, labels, batch.next_codes
 
     def _learned(self, codes: Any, numbers: Any, labels: Any, next_codes: Any) -> tuple[Any, Any, Any]:
         variables = self.model.trainable_variables

@@ -1,7 +1,9 @@
 """Trains a network on prepared histories, calibrates its heads on validation and measures it on the test."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -13,7 +15,7 @@ from nearsight.trunk import Trunk
 from nearsight_training.answers import Answers, answers, probabilities, scored
 from nearsight_training.calibration import platt, temperature, threshold
 from nearsight_training.columns import moment
-from nearsight_training.config import LogConfig, Size, TableConfig
+from nearsight_training.config import Decision, LogConfig, Size, TableConfig
 from nearsight_training.fit import fit, seeded
 from nearsight_training.histories import Histories
 from nearsight_training.metrics import Interval, binary_metrics, next_event_metrics
@@ -22,20 +24,30 @@ from nearsight_training.preparation import Prepared
 from nearsight_training.progress import SILENT, Progress
 from nearsight_training.run import Epoch
 from nearsight_training.split import TEST, TRAIN, VALIDATION
+from nearsight_training.teaching import taught
 
 __all__ = ["Learned", "calibrated_heads", "cutoff_of", "learn", "measured", "trunk_of"]
+
+_TAUGHT = "learning from trees"
+_TAUGHT_RATE = 0.6  # of the learning rate
 
 
 @dataclass(frozen=True)
 class Learned:
-    """What one training gave: uncalibrated weights, calibrated heads, figures on the test split."""
+    """What one training gave: uncalibrated weights, calibrated heads, raw answers and figures on the test split.
+
+    `taught` names the heads that learned from trees as well.
+    """
 
     trunk: Trunk
     weights: dict[str, NDArray[np.float32]]
     heads: tuple[Head, ...]
     window: int
     epochs: tuple[Epoch, ...]
+    taught: tuple[str, ...]
+    answers: Answers
     metrics: dict[str, dict[str, Interval]]
+    notes: tuple[str, ...]
 
 
 def trunk_of(spec: Spec, heads: tuple[Head, ...], size: Size) -> Trunk:
@@ -57,7 +69,7 @@ def learn(
     """Train with the configuration's seed. The article's table has one kind of event, whose embedding stays zero."""
     seeded(config.fitting.seed)
     histories = prepared.histories
-    window = config.window if isinstance(config, LogConfig) else int(histories.lengths.max())
+    window = _window(prepared, config)
     trunk = trunk_of(prepared.spec, prepared.heads, config.size)
     asks, embeds = len(histories.ask_time) > 0, prepared.spec.steps is None
     model = build(trunk, asks=asks, dropout=config.fitting.dropout, train_embeddings=embeds)
@@ -73,10 +85,64 @@ def learn(
         logs=logs,
     )
     cutoff = cutoff_of(config)
-    heads = calibrated_heads(prepared.heads, validation, answers(model, validation), cutoff)
+    checked = answers(model, validation)
+    names: tuple[str, ...] = ()
+    if config.fitting.teach:
+        best = min(epoch.validation_loss for epoch in epochs)
+        more, names = _taught(model, prepared, checked, config, best, progress)
+        epochs, checked = (*epochs, *more), answers(model, validation) if names else checked
+    heads = calibrated_heads(prepared.heads, validation, checked, config)
     test = histories.select(TEST)
-    metrics = measured(heads, test, answers(model, test), cutoff)
-    return Learned(trunk, canonical(model), heads, window, epochs, metrics)
+    given = answers(model, test)
+    return Learned(
+        trunk=trunk,
+        weights=canonical(model),
+        heads=heads,
+        window=window,
+        epochs=epochs,
+        taught=names,
+        answers=given,
+        metrics=measured(heads, test, given, cutoff),
+        notes=tuple(_imprecise(heads, checked, config)),
+    )
+
+
+def _imprecise(heads: tuple[Head, ...], given: Answers, config: LogConfig | TableConfig) -> Iterator[str]:
+    """Which questions are never answered yes, since no threshold has the precision asked for on validation."""
+    for head in heads:
+        if isinstance(head, BinaryHead) and (least := _decisions(config)[head.name].precision):
+            chances = probabilities(np.concatenate([given.events, given.asks]), head)
+            if head.threshold > chances.max(initial=0.0):
+                yield f"{head.name}: no threshold has a precision of {least:g} on validation: the answer is always no"
+
+
+def _taught(
+    model: Any, prepared: Prepared, given: Answers, config: LogConfig | TableConfig, best: float, progress: Progress
+) -> tuple[tuple[Epoch, ...], tuple[str, ...]]:
+    """Go on learning from trees and, where validation's loss isn't below `best`, take it back.
+
+    Returns the epochs and the names of the heads that were taught.
+    """
+    before, fitting = model.get_weights(), config.fitting
+    kind = "event" if cutoff_of(config) is None else "ask"
+    progress.start("asking trees", 1)
+    lessons, names = taught(prepared, prepared.heads, given, kind, fitting.seed)
+    progress.finish(", ".join(names) or "none ranks as well as the network")
+    if not names:
+        return (), ()
+    shorter = msgspec.structs.replace(
+        fitting, epochs=(fitting.epochs + 1) // 2, learning_rate=_TAUGHT_RATE * fitting.learning_rate
+    )
+    validation, window = prepared.histories.select(VALIDATION), _window(prepared, config)
+    epochs = fit(model, lessons, validation, prepared.heads, shorter, window, progress=progress, task=_TAUGHT)
+    if min(epoch.validation_loss for epoch in epochs) < best:
+        return epochs, names
+    model.set_weights(before)
+    return (), ()
+
+
+def _window(prepared: Prepared, config: LogConfig | TableConfig) -> int:
+    return config.window if isinstance(config, LogConfig) else int(prepared.histories.lengths.max())
 
 
 def measured(
@@ -99,27 +165,43 @@ def measured(
 
 
 def calibrated_heads(
-    heads: tuple[Head, ...], histories: Histories, given: Answers, cutoff: float | None
+    heads: tuple[Head, ...], histories: Histories, given: Answers, config: LogConfig | TableConfig
 ) -> tuple[Head, ...]:
     """The heads with calibration and thresholds refitted on `histories`, the validation split.
 
-    `cutoff` is the test's; see `Plan.rehearsal` for when validation was asked.
+    See `Plan.rehearsal` for when validation was asked.
     """
+    cutoff, decisions = cutoff_of(config), _decisions(config)
     horizon = max((head.within_seconds or 0.0 for head in heads if isinstance(head, BinaryHead)), default=0.0)
     if cutoff is not None and not (histories.ask_time == cutoff).any():
         cutoff -= horizon
-    return tuple(_calibrated_head(head, histories, given, cutoff) for head in heads)
+    return tuple(
+        _calibrated_binary(head, histories, given, cutoff, decisions[head.name])
+        if isinstance(head, BinaryHead)
+        else _calibrated_next(head, histories, given)
+        for head in heads
+    )
 
 
-def _calibrated_head(head: Head, histories: Histories, given: Answers, cutoff: float | None) -> Head:
-    if isinstance(head, NextEventHead):
-        known = histories.next_codes > 0
-        logits = given.events[known, head.start : head.start + head.size]
-        return msgspec.structs.replace(head, temperature=temperature(logits, histories.next_codes[known]))
+def _decisions(config: LogConfig | TableConfig) -> dict[str, Decision]:
+    if isinstance(config, TableConfig):
+        return {config.name: config.decision}
+    return {target.name: target.decision for target in config.targets}
+
+
+def _calibrated_next(head: NextEventHead, histories: Histories, given: Answers) -> Head:
+    known = histories.next_codes > 0
+    logits = given.events[known, head.start : head.start + head.size]
+    return msgspec.structs.replace(head, temperature=temperature(logits, histories.next_codes[known]))
+
+
+def _calibrated_binary(
+    head: BinaryHead, histories: Histories, given: Answers, cutoff: float | None, decision: Decision
+) -> Head:
     labels, logits, _ = _judged(head, histories, given, cutoff)
     scale, offset = platt(logits[:, head.start], labels)
     head = msgspec.structs.replace(head, scale=scale, offset=offset)
-    return msgspec.structs.replace(head, threshold=threshold(labels, probabilities(logits, head)))
+    return msgspec.structs.replace(head, threshold=threshold(labels, probabilities(logits, head), decision))
 
 
 def _judged(

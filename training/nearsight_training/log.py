@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from nearsight.errors import InputError
+from nearsight_training.cleaning import cleaned, whole_rows
 from nearsight_training.columns import Table, names_of, numbers_of, required, times_of
 from nearsight_training.config import LogConfig
 
@@ -23,7 +24,7 @@ class EventLog:
     """E events of H users, sorted by user and then by time; events of equal time keep the file's order.
 
     `fields` holds float64 arrays with NaN for a missing value, or arrays of strings with "" for one. `notes` say which
-    columns were left out and why.
+    rows were dropped, which columns were left out, and why.
     """
 
     users: NDArray[np.str_]  # (H,)
@@ -51,16 +52,17 @@ def read_log(path: Path, config: LogConfig) -> EventLog:
 
 def log_of(table: Table, config: LogConfig) -> EventLog:
     """The event log in a table; raises as `read_log` does."""
-    named = {"--user": config.user, "--time": config.time, "--event": config.event}
-    roles = {option: column for option, column in named.items() if column is not None}
-    for option, column in roles.items():
-        table.column(column, option)
+    named = {"user": config.user, "time": config.time, "event": config.event}
+    roles = {role: column for role, column in named.items() if column is not None}
+    for role, column in roles.items():
+        table.column(column, f"--{role}")
     for column in (*(config.fields or ()), *config.categories):
         table.column(column)
     if len(set(roles.values())) < len(roles):
         raise InputError(f"user, time and event must be different columns, received {', '.join(roles.values())}")
     if not len(table):
         raise InputError(f"{table.name} holds no events: pass a log with at least one row")
+    table, lacking = whole_rows(table, roles, config.clean)
     fields, notes = _fields(table, config, set(roles.values()))
     frame = pl.DataFrame(
         {
@@ -70,7 +72,8 @@ def log_of(table: Table, config: LogConfig) -> EventLog:
             **{f"field:{name}": column for name, column in fields.items()},
         }
     )
-    return _laid_out(frame, tuple(fields), notes)
+    frame, dropped = cleaned(frame.sort("user", "time", maintain_order=True), config.clean, table.name)
+    return _laid_out(frame, tuple(fields), (*lacking, *dropped, *notes))
 
 
 def _events(table: Table, config: LogConfig) -> pl.Series:
@@ -125,7 +128,6 @@ def _doubts(table: Table, name: str, column: pl.Series) -> list[str]:
 
 
 def _laid_out(frame: pl.DataFrame, fields: tuple[str, ...], notes: tuple[str, ...]) -> EventLog:
-    frame = frame.sort("user", "time", maintain_order=True)
     users = frame["user"]
     fresh = (users != users.shift(1)).fill_null(True)
     starts = np.flatnonzero(fresh.to_numpy()).astype(np.int64)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 __all__ = [
     "CALIBRATION_BINS",
     "Interval",
+    "Measure",
     "auc",
     "average_precision",
     "best_threshold",
@@ -21,7 +22,9 @@ __all__ = [
     "bootstrap",
     "decisions",
     "expected_calibration_error",
+    "informative",
     "log_loss",
+    "next_event_measures",
     "next_event_metrics",
     "paired_difference",
 ]
@@ -117,12 +120,25 @@ def best_threshold(labels: Labels, probabilities: Probabilities) -> float:
     return float(p[best] + p[best + 1]) / 2 if best + 1 < len(p) else float(p[best]) / 2
 
 
+def informative(labels: Labels, clusters: NDArray[np.integer]) -> int:
+    """How many clusters hold the rarer of two answers: labels 0 or 1 and `clusters`, `(n,)` each."""
+    return min(len(np.unique(clusters[labels == answer])) for answer in (0, 1))
+
+
 def bootstrap(
-    measure: Measure, clusters: NDArray[np.integer], draws: int = _DRAWS, seed: int = 0, distance: bool = False
+    measure: Measure,
+    clusters: NDArray[np.integer],
+    draws: int = _DRAWS,
+    seed: int = 0,
+    distance: bool = False,
+    informative: int | None = None,
 ) -> Interval:
     """A figure and its 95 % percentile interval: whole clusters are drawn with replacement.
 
-    `measure` takes weights `(n,)` and returns the figure; `clusters` `(n,)` says whose each item is. A `distance` is
+    `measure` takes weights `(n,)` and returns the figure; `clusters` `(n,)` says whose each item is, and
+    `informative` how many of them matter, all where it is None: with few of them the draws vary too little, and the
+    percentiles are expanded as for Student's t (Hesterberg 2015, "What teachers should know about the bootstrap",
+    section 5.3). A `distance` is
     never negative and every draw adds chance to it: nearly all of the draws lie above the figure, as the figure does
     above the truth. Its interval is the basic one (Davison & Hinkley 1997, section 5.2), which mirrors the draws at
     the figure, cut off at 0 and widened to hold the figure.
@@ -135,7 +151,8 @@ def bootstrap(
         times = np.bincount(generator.integers(0, count, count), minlength=count).astype(np.float64)
         figures[draw] = measure(times[owners])
     known = figures[~np.isnan(figures)]
-    low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
+    tails = _tails(count if informative is None else informative)
+    low, high = np.percentile(known, tails) if len(known) else (np.nan, np.nan)
     value = measure(np.ones(len(owners)))
     if distance:
         low, high = min(max(2 * value - high, 0.0), value), max(2 * value - low, value)
@@ -143,10 +160,15 @@ def bootstrap(
 
 
 def paired_difference(
-    first: Measure, second: Measure, clusters: NDArray[np.integer], draws: int = _DRAWS, seed: int = 0
+    first: Measure,
+    second: Measure,
+    clusters: NDArray[np.integer],
+    draws: int = _DRAWS,
+    seed: int = 0,
+    informative: int | None = None,
 ) -> Interval:
     """How much higher `first` is than `second` on the same items, both measured on the same draws."""
-    return bootstrap(lambda weights: first(weights) - second(weights), clusters, draws, seed)
+    return bootstrap(lambda weights: first(weights) - second(weights), clusters, draws, seed, informative=informative)
 
 
 def binary_metrics(
@@ -168,8 +190,9 @@ def binary_metrics(
     }
     for name in ("accuracy", "precision", "recall", "f1"):
         measures[name] = lambda w, name=name: decisions(y, p, threshold, w)[name]  # type: ignore[misc]
+    telling = informative(y, owners)
     return {
-        name: bootstrap(measure, owners, draws, seed, distance=measure is measures["expected_calibration_error"])
+        name: bootstrap(measure, owners, draws, seed, name == "expected_calibration_error", telling)
         for name, measure in measures.items()
     }
 
@@ -177,7 +200,13 @@ def binary_metrics(
 def next_event_metrics(
     codes: Labels, probabilities: Probabilities, clusters: NDArray[np.integer], draws: int = _DRAWS, seed: int = 0
 ) -> dict[str, Interval]:
-    """Log loss, hits@1 and hits@5 of the next event.
+    """Log loss, hits@1 and hits@5 of the next event with their intervals; see `next_event_measures`."""
+    measures = next_event_measures(codes, probabilities)
+    return {name: bootstrap(measure, clusters, draws, seed) for name, measure in measures.items()}
+
+
+def next_event_measures(codes: Labels, probabilities: Probabilities) -> dict[str, Measure]:
+    """Log loss, hits@1 and hits@5 of the next event as functions of weights `(n,)`.
 
     `codes` `(n,)` are 1-based; 0 is a name outside the vocabulary, which nobody can hit and the log loss leaves out.
     `probabilities` `(n, V)`.
@@ -186,12 +215,22 @@ def next_event_metrics(
     given = probabilities[np.arange(len(codes)), np.maximum(codes, 1) - 1].astype(np.float64)
     better = (probabilities > given[:, np.newaxis]).sum(1)
     surprise = -np.log(np.clip(given, _SMALLEST, 1))
-    measures: dict[str, Measure] = {
+    return {
         "log_loss": lambda w: _mean(surprise, w * known),
         "hits@1": lambda w: _mean(known & (better < 1), w),
         "hits@5": lambda w: _mean(known & (better < 5), w),
     }
-    return {name: bootstrap(measure, clusters, draws, seed) for name, measure in measures.items()}
+
+
+def _tails(clusters: int) -> list[float]:
+    """The percentiles between which 95 % lie, expanded for few clusters."""
+    from scipy.stats import norm
+    from scipy.stats import t as student
+
+    if clusters < 2:
+        return [0.0, 100.0]
+    tail = 100 * float(norm.cdf(-student.ppf(0.975, clusters - 1) * (clusters / (clusters - 1)) ** 0.5))
+    return [tail, 100 - tail]
 
 
 def _by_score(labels: Labels, scores: Probabilities, weights: Array | None) -> tuple[Array, Array]:

@@ -16,8 +16,9 @@ from nearsight_training.asks import Asks, drawn_asks
 from nearsight_training.config import Inactive, LogConfig, Target
 from nearsight_training.histories import SPLITS, Histories
 from nearsight_training.labels import UNKNOWN, ask_labels, event_labels, next_index
+from nearsight_training.leakage import check_leakage
 from nearsight_training.log import EventLog
-from nearsight_training.specification import fit_spec
+from nearsight_training.specification import fit_spec, handled
 from nearsight_training.split import TEST, TRAIN, VALIDATION, Plan, plan
 
 __all__ = ["Prepared", "prepare", "prepare_split"]
@@ -71,8 +72,9 @@ def prepare_split(log: EventLog, config: LogConfig, split: Plan) -> Prepared:
     lengths = np.add.reduceat(visible, log.starts, dtype=np.int64)
     histories = every.shortened(lengths)
     heads = _heads(spec, config, histories)
+    check_leakage(histories.select(TRAIN), spec, tuple(target.name for target in config.targets), config.trusted)
     rough = [_checked(histories, index, target.name, split) for index, target in enumerate(config.targets)]
-    return Prepared(histories, spec, heads, (*log.notes, *notes, *filter(None, rough)))
+    return Prepared(histories, spec, heads, (*log.notes, *notes, *handled(log, training, spec), *filter(None, rough)))
 
 
 def _visible(log: EventLog, split: Plan) -> NDArray[np.bool_]:
@@ -119,7 +121,8 @@ def _heads(spec: Spec, config: LogConfig, histories: Histories) -> tuple[Head, .
     heads: list[Head] = [_binary_head(each, start) for start, each in enumerate(config.targets)]
     followed = all((histories.select(split).next_codes > 0).any() for split in (TRAIN, VALIDATION))
     if config.next_event and len(spec.event.vocabulary) > 1 and followed:
-        heads.append(NextEventHead(start=len(heads), vocabulary=spec.event.vocabulary))
+        shares = _shares(histories.select(TRAIN), len(spec.event.vocabulary))
+        heads.append(NextEventHead(start=len(heads), vocabulary=spec.event.vocabulary, shares=shares))
     if not heads:
         raise InputError(
             "there is nothing to learn: pass --target and --within, or a log with two kinds of events and users who "
@@ -128,11 +131,19 @@ def _heads(spec: Spec, config: LogConfig, histories: Histories) -> tuple[Head, .
     return tuple(heads)
 
 
+def _shares(training: Histories, size: int) -> tuple[float, ...]:
+    """How often each name follows, to six digits; one never seen to follow counts as if it had once."""
+    counts = np.bincount(training.next_codes[training.next_codes > 0], minlength=size + 1)[1:] + 1
+    return tuple(float(f"{share:.6g}") for share in counts / counts.sum())
+
+
 def _binary_head(target: Target | Inactive, start: int) -> BinaryHead:
     head = BinaryHead(name=target.name, start=start, events=target.events, within_seconds=target.within_seconds)
     if isinstance(target, Inactive):
         return msgspec.structs.replace(head, kind="inactive", active_within_seconds=target.active_within_seconds)
-    return head
+    return msgspec.structs.replace(
+        head, within_events=target.within_events, session_gap_seconds=target.session_gap_seconds
+    )
 
 
 def _check_targets(log: EventLog, config: LogConfig) -> None:
@@ -145,8 +156,11 @@ def _check_targets(log: EventLog, config: LogConfig) -> None:
         if missing or not (target.events or isinstance(target, Inactive)):
             most = ", ".join(sorted(known)[:20])
             raise InputError(f"the log has no event {'' if not missing else missing[0]!r} to predict: it has {most}")
-        if target.within_seconds <= 0:
-            raise InputError(f"the horizon of {target.name} must be positive, received {target.within_seconds}")
+        horizon = target.within_seconds
+        if isinstance(target, Target) and horizon is None:
+            horizon = target.within_events or target.session_gap_seconds
+        if horizon is None or horizon <= 0:
+            raise InputError(f"the horizon of {target.name} must be positive, received {horizon}")
 
 
 def _checked(histories: Histories, target: int, name: str, plan: Plan) -> str | None:

@@ -10,12 +10,13 @@ from nearsight.errors import InputError
 from nearsight.spec import Category, Clock, Number, Reset, Spec
 from nearsight_training.log import EventLog
 
-__all__ = ["fit_category", "fit_number", "fit_spec"]
+__all__ = ["fit_category", "fit_number", "fit_spec", "handled"]
 
 _MOST_NAMES = 1000  # a longer vocabulary costs the device more memory than the whole network
 _TAIL = 0.1  # percent of the values beyond each bound
 _ENOUGH_FOR_TAILS = 1000
 _SKEWED = 1.0
+_NAMED = 10  # fields in one note
 _HOUR_SECONDS, _DAY_SECONDS = 3600, 86400
 
 _NEVER = Reset()
@@ -46,6 +47,31 @@ def fit_spec(log: EventLog, seen: Mask, min_users: int, reset: Reset = _NEVER) -
     clock = _clock(log, seen, reset)
     spec = Spec(event=event, categories=tuple(categories), numbers=tuple(numbers), clock=clock, reset=reset)
     return spec, tuple(notes)
+
+
+def handled(log: EventLog, seen: Mask, spec: Spec) -> tuple[str, ...]:
+    """Notes on the values in `seen` (E,) that `spec` copes with: missing ones, and those beyond a field's bounds."""
+    fields = {name: log.fields[name][seen] for name in spec.fields}
+    gaps = {name: np.isnan(each) if each.dtype.kind == "f" else each == "" for name, each in fields.items()}
+    beyond = {
+        number.name: (known < number.low) | (known > number.high)
+        for number in spec.numbers
+        if len(known := fields[number.name][~gaps[number.name]])
+    }
+    notes = {
+        "values that are missing, which are learned as unknown": _shares(gaps),
+        "outliers in the training data, which are clipped to the bounds of nearly all values": _shares(beyond),
+    }
+    return tuple(f"{what}: {shares}" for what, shares in notes.items() if shares)
+
+
+def _shares(found: dict[str, Mask]) -> str:
+    """How often each field has what was found, the most frequent first, and nothing of those that never do."""
+    shares = {name: float(each.mean()) for name, each in found.items() if each.any()}
+    first = sorted(shares, key=lambda name: -shares[name])[:_NAMED]
+    spoken = [f"{name} {f'{100 * shares[name]:.1f}' if shares[name] >= 0.001 else 'less than 0.1'} %" for name in first]
+    more = [f"and {len(shares) - _NAMED} more fields"] if len(shares) > _NAMED else []
+    return ", ".join([*spoken, *more])
 
 
 def fit_category(name: str, values: NDArray[np.str_], owners: NDArray[np.int64], min_users: int) -> Category:

@@ -58,10 +58,12 @@ def train_prepared(
     prepared: Prepared, config: LogConfig | TableConfig, source: Source, out: Path, progress: Progress = SILENT
 ) -> Run:
     """Train on histories that are ready, calibrate, measure and write the run."""
-    from nearsight_training.learning import learn
+    from nearsight_training.baselines import gated
+    from nearsight_training.learning import cutoff_of, learn
 
     with tempfile.TemporaryDirectory() as logs:
         learned = learn(prepared, config, Path(logs), progress)
+        gates = gated(prepared, learned.heads, learned.answers, cutoff_of(config), config.fitting.seed, progress)
         run = Run(
             name=Path(out).name,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -73,9 +75,11 @@ def train_prepared(
             window=learned.window,
             data=_summary(source, prepared),
             metrics=learned.metrics,
+            gates=gates,
+            taught=learned.taught,
             versions={name: metadata.version(name) for name in _PACKAGES},
             history=learned.epochs,
-            notes=prepared.notes,
+            notes=(*prepared.notes, *learned.notes),
         )
         save_run(out, run, learned.weights, prepared.histories, Path(logs))
     return run

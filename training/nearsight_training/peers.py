@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearsight.errors import InputError
+from nearsight.spec import Spec
 
-__all__ = ["BoostedTrees", "BuyTillYouDie", "Past", "Peer"]
+__all__ = ["Answered", "BoostedTrees", "BuyTillYouDie", "Past", "Peer", "Told", "features_of", "kinds_of", "purchases"]
 
 _DAY_SECONDS = 86400.0
 _TREES = {
@@ -26,6 +27,7 @@ _TREES = {
     "verbosity": -1,
 }
 _MOST_TREES, _PATIENCE = 400, 30
+_MOST_KINDS = 128
 _PENALTIES = (0.0, 0.001, 0.01, 0.1)  # lifetimes advises 0.001 to 0.1 for small data
 
 
@@ -43,6 +45,16 @@ class Past(msgspec.Struct, frozen=True):
     now: float
 
 
+class Told(msgspec.Struct, frozen=True):
+    """Questions with known answers: `features (n, D)` and `answers (n,)` of 0 or 1."""
+
+    features: NDArray[np.float64]
+    answers: NDArray[np.int8]
+
+
+Answered = Sequence[tuple[Past, int]]
+
+
 class Peer(Protocol):
     """A fitted peer."""
 
@@ -56,45 +68,54 @@ class Peer(Protocol):
 class BoostedTrees:
     """LightGBM (Ke et al. 2017) on recency, frequency and value: what a data scientist tries first.
 
-    Where a log has several kinds of events, how often each of them happened and the last one are features as well.
+    Where a log has several kinds of events, how often each of them happened and the last three are features as well.
     """
 
     name = "LightGBM"
 
-    def __init__(self, booster: Any, kinds: int) -> None:
-        self.booster, self._kinds = booster, kinds
+    def __init__(self, booster: Any, kinds: int, without: str = "") -> None:
+        self.booster, self._kinds, self._without = booster, kinds, without
 
     @classmethod
     def fit(
-        cls,
-        training: Sequence[tuple[Past, int]],
-        validation: Sequence[tuple[Past, int]],
-        kinds: int,
-        *,
-        seed: int = 0,
-        threads: int = 1,
+        cls, training: Told, validation: Told, kinds: int, *, seed: int = 0, threads: int = 1, without: str = ""
     ) -> "BoostedTrees":
         """Fit on questions with known answers; the number of trees is chosen on `validation`.
 
-        `kinds` is how many event codes there are. Raises `InputError` where the answers are all the same.
+        `kinds` is that of the features. `without` "time" leaves out gaps and ages, "order" which events were the
+        last. Raises `InputError` where the answers are all the same.
         """
         import lightgbm
 
-        if len({answer for _, answer in training}) < 2:
+        if len(np.unique(training.answers)) < 2:
             raise InputError("it needs training questions of both answers")
-        features, answers = _table(training, kinds)
-        known = lightgbm.Dataset(features, answers)
+        trees = cls(None, kinds, without)
+        known = lightgbm.Dataset(trees.kept(training.features), training.answers)
         parameters = {**_TREES, "seed": seed, "num_threads": threads}
-        parameters["min_data_in_leaf"] = min(50, max(1, len(answers) // 50))
-        if not validation:
-            return cls(lightgbm.train(parameters, known, _MOST_TREES // 4), kinds)
-        watched = lightgbm.Dataset(*_table(validation, kinds), reference=known)
+        parameters["min_data_in_leaf"] = min(50, max(1, len(training.answers) // 50))
+        if not len(validation.answers):
+            trees.booster = lightgbm.train(parameters, known, _MOST_TREES // 4)
+            return trees
+        watched = lightgbm.Dataset(trees.kept(validation.features), validation.answers, reference=known)
         stop = lightgbm.early_stopping(_PATIENCE, verbose=False)
-        return cls(lightgbm.train(parameters, known, _MOST_TREES, [watched], callbacks=[stop]), kinds)
+        trees.booster = lightgbm.train(parameters, known, _MOST_TREES, [watched], callbacks=[stop])
+        return trees
 
     def score(self, past: Past) -> float:
         """See `Peer.score`."""
-        return float(self.booster.predict(_features(past, self._kinds)[np.newaxis], num_threads=1)[0])
+        return float(self.scores(features_of(past, self._kinds)[np.newaxis])[0])
+
+    def scores(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The probabilities of a yes `(n,)` for rows of features."""
+        found: NDArray[np.float64] = self.booster.predict(self.kept(features), num_threads=1)
+        return found
+
+    def kept(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The features without those that aren't looked at."""
+        if not self._without:
+            return features
+        groups = _groups(self._kinds, features.shape[1])
+        return features[:, [group != self._without for group in groups]]
 
     def content(self) -> bytes:
         """The file that would have to be shipped."""
@@ -116,9 +137,7 @@ class BuyTillYouDie:
         self._horizon = horizon_days
 
     @classmethod
-    def fit(
-        cls, customers: Sequence[Past], horizon_seconds: float, answers: Sequence[tuple[Past, int]]
-    ) -> "BuyTillYouDie":
+    def fit(cls, customers: Sequence[Past], horizon_seconds: float, answers: Answered) -> "BuyTillYouDie":
         """Fit to each customer's purchases so far; `answers` fit the curve.
 
         Raises `InputError` where nobody bought twice or the likelihood has no maximum.
@@ -128,22 +147,37 @@ class BuyTillYouDie:
             raise InputError("it needs customers who bought on more than one day")
         fitter = _fitted(frequency, recency, age)
         peer = cls(fitter, horizon_seconds / _DAY_SECONDS, (1.0, 0.0))
-        return cls(fitter, peer._horizon, _curve([peer.expected(past) for past, _ in answers], [a for _, a in answers]))
+        expected = peer._expected([past for past, _ in answers]) if answers else np.zeros(0)
+        return cls(fitter, peer._horizon, _curve(expected, _answers(answers)))
 
     def expected(self, past: Past) -> float:
         """How many purchases the horizon is expected to bring."""
-        frequency, recency, age = purchases(past)
+        return float(self._expected([past])[0])
+
+    def _expected(self, pasts: Sequence[Past]) -> NDArray[np.float64]:
+        frequency, recency, age = np.array([purchases(past) for past in pasts]).T
         count = self.fitter.conditional_expected_number_of_purchases_up_to_time(self._horizon, frequency, recency, age)
-        return float(np.squeeze(count))
+        return np.atleast_1d(np.squeeze(np.asarray(count, np.float64)))
 
     def score(self, past: Past) -> float:
         """See `Peer.score`."""
+        return float(self.scores([past])[0])
+
+    def scores(self, pasts: Sequence[Past]) -> NDArray[np.float64]:
+        """The probabilities of a yes for several questions `(n,)`."""
         slope, offset = self.curve
-        return 1 / (1 + math.exp(-(slope * _log(self.expected(past)) + offset)))
+        return 1 / (1 + np.exp(-(slope * _log(self._expected(pasts)) + offset)))
 
     def content(self) -> bytes:
         """The file that would have to be shipped: four parameters and the curve."""
         return msgspec.json.encode({**{k: float(v) for k, v in self.fitter.params_.items()}, "curve": self.curve})
+
+
+def kinds_of(spec: Spec) -> int:
+    """How many event codes trees look at: 0 for a wide table, 1 where there is one kind of event, 128 at most."""
+    if spec.steps:
+        return 0
+    return 1 if len(spec.event.vocabulary) == 1 else min(spec.code_sizes[0], _MOST_KINDS)
 
 
 def purchases(past: Past) -> tuple[float, float, float]:
@@ -155,22 +189,36 @@ def purchases(past: Past) -> tuple[float, float, float]:
     return len(days) - 1.0, float(days[-1] - days[0]), float(now - days[0])
 
 
-def _features(past: Past, kinds: int) -> NDArray[np.float64]:
-    """One question's features `(6 + 2·F,)`, or `(7 + kinds + 2·F,)` where there are several kinds of events."""
+def features_of(past: Past, kinds: int) -> NDArray[np.float64]:
+    """One question's features `(6 + 2·F,)`, or `(9 + kinds + 2·F,)` where there are several kinds of events.
+
+    With 0 kinds, for a wide table, they are its raw steps. `nearsight_training.questions.features` gives the same for
+    many questions at once.
+    """
+    if not kinds:
+        return past.values[:, 0]
     times, now = past.times, past.now
     count, last = len(times), times[-1]
     gap = last - times[-2] if count > 1 else math.nan
     age = now - times[0]
     clock = [now - last, age, count, gap, age / count, (last - times[0]) / age if age else 0.0]
     value = [*(past.values.sum(0) / count), *past.values[-1]]
-    if kinds < 2:
+    if kinds == 1:
         return np.array([*clock, *value])
-    return np.concatenate([clock, value, [past.codes[-1]], np.bincount(past.codes, minlength=kinds)[:kinds]])
+    before = [past.codes[-back] if count >= back else math.nan for back in (2, 3)]
+    counts = np.bincount(past.codes[past.codes < kinds], minlength=kinds)
+    return np.concatenate([clock, value, [past.codes[-1]], counts, before])
 
 
-def _table(questions: Sequence[tuple[Past, int]], kinds: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    features = np.stack([_features(past, kinds) for past, _ in questions])
-    return features, np.array([answer for _, answer in questions])
+def _groups(kinds: int, width: int) -> list[str]:
+    """What each of `width` features tells of: "time", "order" or "" (what happened, whenever it was)."""
+    fields = (width - 6) // 2 if kinds == 1 else (width - 9 - kinds) // 2
+    groups = ["time", "time", "", "time", "time", "time", *[""] * fields, *["order"] * fields]
+    return groups if kinds == 1 else [*groups, "order", *[""] * kinds, "order", "order"]
+
+
+def _answers(answered: Answered) -> NDArray[np.int64]:
+    return np.array([answer for _, answer in answered], np.int64)
 
 
 def _fitted(frequency: NDArray[np.float64], recency: NDArray[np.float64], age: NDArray[np.float64]) -> Any:
@@ -189,16 +237,15 @@ def _fitted(frequency: NDArray[np.float64], recency: NDArray[np.float64], age: N
     raise InputError("its likelihood has no maximum on these customers")
 
 
-def _curve(expected: Sequence[float], answers: Sequence[int]) -> tuple[float, float]:
+def _curve(expected: NDArray[np.float64], answers: NDArray[np.int64]) -> tuple[float, float]:
     """Slope and offset of the logistic curve over log-expectations; the identity where the answers are all the same."""
     from sklearn.linear_model import LogisticRegression
 
-    if len(set(answers)) < 2:
+    if len(np.unique(answers)) < 2:
         return 1.0, 0.0
-    logs = np.array([[_log(value)] for value in expected])
-    model = LogisticRegression(C=1e6).fit(logs, answers)
+    model = LogisticRegression(C=1e6).fit(_log(expected)[:, np.newaxis], answers)
     return float(model.coef_[0, 0]), float(model.intercept_[0])
 
 
-def _log(expected: float) -> float:
-    return math.log(max(expected, 1e-9)) if expected == expected else math.log(1e-9)
+def _log(expected: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.log(np.maximum(np.nan_to_num(expected, nan=0.0), 1e-9))

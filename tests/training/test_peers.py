@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nearsight.errors import InputError
-from nearsight_benchmarks.peers import BoostedTrees, BuyTillYouDie, Past, purchases
+from nearsight_training.peers import BoostedTrees, BuyTillYouDie, Past, Told, features_of, purchases
 
 DAY = 86400.0
 WEEK = 7 * DAY
@@ -25,6 +25,14 @@ def customer(frequency, recency_weeks, age_weeks):
     days = sorted({0, last, *range(1, int(frequency))} if frequency else {0})
     assert len(days) == frequency + 1
     return past(days, round(age_weeks * 7))
+
+
+def told(answered, kinds):
+    features = [features_of(past, kinds) for past, _ in answered]
+    return Told(np.array(features), np.array([answer for _, answer in answered], np.int8))
+
+
+NOTHING = Told(np.zeros((0, 6)), np.zeros(0, np.int8))
 
 
 @pytest.fixture(scope="module")
@@ -85,28 +93,28 @@ def test_bgnbd_says_why_it_cannot_be_fitted():
 def test_trees_learn_from_recency():
     rng = np.random.default_rng(3)
     last = rng.uniform(0, 30, 600)
-    told = [(past([0, when], 30), int(when > 20)) for when in last]
-    trees = BoostedTrees.fit(told[:400], told[400:500], 1)
-    scores = np.array([trees.score(each) for each, _ in told[500:]])
-    answers = np.array([answer for _, answer in told[500:]])
+    known = [(past([0, when], 30), int(when > 20)) for when in last]
+    trees = BoostedTrees.fit(told(known[:400], 1), told(known[400:500], 1), 1)
+    scores = np.array([trees.score(each) for each, _ in known[500:]])
+    answers = np.array([answer for _, answer in known[500:]])
     assert scores[answers == 1].min() > scores[answers == 0].max()
 
 
 def test_trees_learn_from_which_events_happened():
     rng = np.random.default_rng(4)
     codes = rng.integers(1, 4, (400, 5))
-    told = [(past(range(5), 6, codes=row), int((row == 2).sum() > 1)) for row in codes]
-    trees = BoostedTrees.fit(told[:300], told[300:], 4)
-    right = [(trees.score(each) > 0.5) == bool(answer) for each, answer in told[300:]]
+    known = [(past(range(5), 6, codes=row), int((row == 2).sum() > 1)) for row in codes]
+    trees = BoostedTrees.fit(told(known[:300], 4), told(known[300:], 4), 4)
+    right = [(trees.score(each) > 0.5) == bool(answer) for each, answer in known[300:]]
     assert np.mean(right) > 0.95
 
 
 def test_trees_refuse_a_single_answer():
     with pytest.raises(InputError, match="both answers"):
-        BoostedTrees.fit([(past([0], 1), 1)] * 5, [], 1)
+        BoostedTrees.fit(told([(past([0], 1), 1)] * 5, 1), NOTHING, 1)
 
 
 def test_trees_and_buyers_tell_what_would_be_shipped(fitted):
     assert b'"r":' in fitted.content()
-    told = [(past([0, when], 30), int(when > 15)) for when in range(1, 29)]
-    assert BoostedTrees.fit(told, [], 1).content().startswith(b"tree")
+    known = told([(past([0, when], 30), int(when > 15)) for when in range(1, 29)], 1)
+    assert BoostedTrees.fit(known, NOTHING, 1).content().startswith(b"tree")

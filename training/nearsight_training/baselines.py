@@ -1,0 +1,168 @@
+"""Simpler models beside the network: they learn from the same users and are asked the same questions."""
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearsight.errors import InputError
+from nearsight.heads import BinaryHead, NextEventHead
+from nearsight_training.answers import Answers, probabilities, scored
+from nearsight_training.calibration import platt
+from nearsight_training.gate import Gate, Rival
+from nearsight_training.histories import Histories
+from nearsight_training.markov import Markov
+from nearsight_training.metrics import (
+    Interval,
+    Measure,
+    auc,
+    average_precision,
+    bootstrap,
+    informative,
+    log_loss,
+    next_event_measures,
+    paired_difference,
+)
+from nearsight_training.peers import BoostedTrees, BuyTillYouDie, Told, kinds_of
+from nearsight_training.preparation import Prepared
+from nearsight_training.progress import SILENT, Progress
+from nearsight_training.questions import Questions, customers, features, known_answers, pasts, questions, told
+from nearsight_training.split import TEST, TRAIN, VALIDATION
+
+__all__ = ["gated"]
+
+_MOST_TRAINING, _MOST_TEST, _MOST_CURVE = 40_000, 20_000, 4_000
+_MOST_CHANCES = 20_000_000  # numbers in a table of questions by next events
+
+Floats = NDArray[np.float64]
+
+
+def gated(
+    prepared: Prepared,
+    heads: tuple[BinaryHead | NextEventHead, ...],
+    given: Answers,
+    cutoff: float | None,
+    seed: int,
+    progress: Progress = SILENT,
+) -> dict[str, Gate]:
+    """Every head beside simpler models that learn from the training users and are asked about the test users.
+
+    `given` are the network's answers on the test; `heads` are calibrated; `cutoff` is the test's.
+    """
+    gates = {}
+    progress.start("simpler models", len(heads))
+    for head in heads:
+        if isinstance(head, BinaryHead):
+            gates[head.name] = _Binary(prepared, head, given, cutoff, seed).gate()
+        elif (prepared.histories.select(TEST).next_codes > 0).any():
+            gates[head.name] = _next_event(prepared, head, given, seed)
+        progress.advance(head.name)
+    progress.finish()
+    return gates
+
+
+class _Binary:
+    """A yes/no head's rivals: they learn from the same kind of question, and are asked what the network was asked."""
+
+    def __init__(self, prepared: Prepared, head: BinaryHead, given: Answers, cutoff: float | None, seed: int) -> None:
+        self.spec, self.head, self.seed = prepared.spec, head, seed
+        self.train, self.validation, test = (prepared.histories.select(part) for part in (TRAIN, VALIDATION, TEST))
+        is_ask, indices = scored(test, head, cutoff)
+        self.kind = "ask" if is_ask else "event"
+        asked = _of_kind(test, head, self.kind)[0].among(indices).drawn(_MOST_TEST, seed)
+        self.test, self.asked = test, asked
+        self.answers, self.owners = asked.answers, asked.users
+        self.network = probabilities((given.asks if is_ask else given.events)[asked.indices], head)
+        self.users = informative(self.answers, self.owners)
+
+    def gate(self) -> Gate:
+        """Fit, ask, compare."""
+        rivals, absent = [], {}
+        for name, ask in ((BoostedTrees.name, self.trees), (BuyTillYouDie.name, self.buyers)):
+            try:
+                rivals.append(self._rival(name, ask()))
+            except InputError as error:
+                absent[name] = str(error)
+        needs = {} if BoostedTrees.name in absent or self.spec.steps else self._needs()
+        return Gate(figure="auc", users=self.users, rivals=tuple(rivals), absent=absent, needs=needs)
+
+    def trees(self, without: str = "") -> Floats:
+        """LightGBM's probabilities, calibrated as the network's are."""
+        known, checked, asked = self._told
+        trees = BoostedTrees.fit(known, checked, kinds_of(self.spec), seed=self.seed, without=without)
+        scale, offset = platt(_logit(trees.scores(checked.features)), checked.answers)
+        return 1 / (1 + np.exp(-(scale * _logit(trees.scores(asked)) + offset)))
+
+    def buyers(self) -> Floats:
+        """BG/NBD's probabilities. Raises `InputError` where the question isn't one of purchases."""
+        if self.head.within_seconds is None or self.spec.clock is None:
+            raise InputError("it needs a question about events within a time")
+        events = frozenset(self.head.events)
+        kinds = _of_kind(self.train, self.head, self.kind)
+        answered = known_answers(self.train, kinds, events, _MOST_CURVE, self.seed)
+        model = BuyTillYouDie.fit(customers(self.train, events), self.head.within_seconds, answered)
+        return model.scores(list(pasts(self.test, self.asked, events)))
+
+    def _needs(self) -> dict[str, Interval]:
+        """How much LightGBM's AUC owes to time and to order."""
+        whole = self._measures(self.trees())["auc"]
+        return {
+            part: self._difference(whole, self._measures(self.trees(without=part))["auc"]) for part in ("time", "order")
+        }
+
+    @cached_property
+    def _told(self) -> tuple[Told, Told, Floats]:
+        count = kinds_of(self.spec)
+        known, checked = (
+            told(part, _of_kind(part, self.head, self.kind), count, _MOST_TRAINING, self.seed)
+            for part in (self.train, self.validation)
+        )
+        return known, checked, features(self.test, self.asked, count)
+
+    def _rival(self, name: str, chances: Floats) -> Rival:
+        network, other = self._measures(self.network), self._measures(chances)
+        return Rival(
+            name=name,
+            figures={key: bootstrap(each, self.owners, informative=self.users) for key, each in other.items()},
+            ahead={key: self._difference(each, other[key]) for key, each in network.items()},
+        )
+
+    def _difference(self, first: Measure, second: Measure) -> Interval:
+        return paired_difference(first, second, self.owners, informative=self.users)
+
+    def _measures(self, chances: Floats) -> dict[str, Measure]:
+        """AUC, average precision and log loss as functions of weights; sorting once makes each call cheap."""
+        order = np.argsort(chances, kind="stable")
+        answers, ranked = self.answers[order], chances[order]
+        found = {"auc": auc, "average_precision": average_precision, "log_loss": log_loss}
+        return {name: lambda w, of=of: of(answers, ranked, w[order]) for name, of in found.items()}  # type: ignore[misc]
+
+
+def _of_kind(histories: Histories, head: BinaryHead, kind: str) -> tuple[Questions, ...]:
+    return tuple(each for each in questions(histories, head.start) if each.kind == kind)
+
+
+def _logit(chances: Floats) -> Floats:
+    bounded = np.clip(chances, 1e-9, 1 - 1e-9)
+    return np.log(bounded / (1 - bounded))
+
+
+def _next_event(prepared: Prepared, head: NextEventHead, given: Answers, seed: int) -> Gate:
+    """The next event's rivals: the Markov chain, and the shares of all events, which know no order."""
+    train, validation, test = (prepared.histories.select(part) for part in (TRAIN, VALIDATION, TEST))
+    known = np.flatnonzero(test.next_codes >= 0)
+    most = max(1, _MOST_CHANCES // head.size)
+    if len(known) > most:
+        known = np.sort(np.random.default_rng(seed).choice(known, most, replace=False))
+    codes, owners = test.next_codes[known], test.owners[known]
+    chain = Markov.fit(train, validation, head.size)
+    network = next_event_measures(codes, probabilities(given.events[known], head))
+    chained = next_event_measures(codes, chain.chances[test.codes[known, 0]])
+    popular = next_event_measures(codes, np.broadcast_to(chain.popular, (len(codes), head.size)))
+    rival = Rival(
+        name=Markov.name,
+        figures={key: bootstrap(each, owners) for key, each in chained.items()},
+        ahead={key: paired_difference(each, chained[key], owners) for key, each in network.items()},
+    )
+    order = paired_difference(popular["log_loss"], chained["log_loss"], owners)
+    return Gate(figure="log_loss", users=len(np.unique(owners)), rivals=(rival,), needs={"order": order})

@@ -1,0 +1,90 @@
+"""A teacher beside the labels: what trees say of users that they have never seen, where trees rank well.
+
+A label is yes or no; the trees' probability says how near it was. A network that learns from both ranks better than
+one that learns from labels alone (distillation: Hinton, Vinyals & Dean 2015; soft labels from out-of-fold models, so
+that the teacher doesn't know its pupil's answers by heart).
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nearsight.heads import BinaryHead, Head
+from nearsight_training.answers import Answers
+from nearsight_training.histories import Histories
+from nearsight_training.metrics import auc
+from nearsight_training.peers import BoostedTrees, Told, kinds_of
+from nearsight_training.preparation import Prepared
+from nearsight_training.questions import Questions, features, questions, told
+from nearsight_training.split import TRAIN, VALIDATION
+
+__all__ = ["taught"]
+
+_SHARE = 0.8  # of the trees' probability in a label; 0.5 and 1 did little worse on CDNOW
+_FOLDS = 3
+_MOST = 40_000  # questions that one fold's trees learn from
+_CLOSE = 0.003  # of AUC on validation by which trees may be worse and still teach: about its standard error
+
+Floats = NDArray[np.float64]
+
+
+def taught(
+    prepared: Prepared, heads: tuple[Head, ...], given: Answers, kind: str, seed: int
+) -> tuple[Histories, tuple[str, ...]]:
+    """The training histories with labels between 0 and 1, and the names of the heads that are taught.
+
+    `given` are the network's answers on validation; a head is taught where trees rank validation's questions of the
+    `kind` that it is judged on ("ask" or "event") about as well. Labels are float32, unknown ones -1.
+    """
+    training, validation = (prepared.histories.select(part) for part in (TRAIN, VALIDATION))
+    labels, ask_labels = training.labels.astype(np.float32), training.ask_labels.astype(np.float32)
+    teacher, names = _Teacher(training, validation, kinds_of(prepared.spec), seed), []
+    for head in heads:
+        if isinstance(head, BinaryHead) and teacher.is_fit(head, given, kind):
+            names.append(head.name)
+            for asked, chances in teacher.lessons(head):
+                into = labels if asked.kind == "event" else ask_labels
+                into[asked.indices, head.start] = (1 - _SHARE) * asked.answers + _SHARE * chances
+    return replace(training, labels=labels, ask_labels=ask_labels), tuple(names)
+
+
+class _Teacher:
+    """Trees for each fold of the training users, fitted on the others."""
+
+    def __init__(self, training: Histories, validation: Histories, count: int, seed: int) -> None:
+        self.training, self.validation, self.count, self.seed = training, validation, count, seed
+        self.fold = np.random.default_rng(seed).permutation(len(training)) % _FOLDS
+
+    def is_fit(self, head: BinaryHead, given: Answers, kind: str) -> bool:
+        """Whether trees rank validation's questions about as well as the network."""
+        known, asked = (_of_kind(part, head, kind) for part in (self.training, self.validation))
+        if known is None or asked is None or len(np.unique(known.answers)) < 2 or len(np.unique(asked.answers)) < 2:
+            return False
+        checked = self._told(self.validation, asked)
+        trees = self._trees(self._told(self.training, known), checked)
+        logits = (given.asks if kind == "ask" else given.events)[asked.indices, head.start]
+        found = auc(asked.answers, trees.scores(features(self.validation, asked, self.count)))
+        return found >= auc(asked.answers, logits) - _CLOSE
+
+    def lessons(self, head: BinaryHead) -> Iterator[tuple[Questions, Floats]]:
+        """The questions about each fold's users, and what the trees of the other folds say."""
+        for every in questions(self.training, head.start):
+            checks = _of_kind(self.validation, head, every.kind)
+            for fold in range(_FOLDS):
+                is_mine = self.fold[every.users] == fold
+                others, mine = every.among(every.indices[~is_mine]), every.among(every.indices[is_mine])
+                if checks is not None and len(mine) and len(np.unique(others.answers)) == 2:
+                    trees = self._trees(self._told(self.training, others), self._told(self.validation, checks))
+                    yield mine, trees.scores(features(self.training, mine, self.count))
+
+    def _trees(self, known: Told, checked: Told) -> BoostedTrees:
+        return BoostedTrees.fit(known, checked, self.count, seed=self.seed)
+
+    def _told(self, histories: Histories, asked: Questions) -> Told:
+        return told(histories, (asked,), self.count, _MOST, self.seed)
+
+
+def _of_kind(histories: Histories, head: BinaryHead, kind: str) -> Questions | None:
+    return next((each for each in questions(histories, head.start) if each.kind == kind), None)
