@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
         "nearsight train events.csv --user user_id --time timestamp --event event --target purchase --within 7d",
         "nearsight train events.csv --user user_id --time timestamp --target purchase --target renew --within 2w",
         "nearsight train events.csv --user user_id --time timestamp --inactive 5d",
-        "nearsight train events.csv --user user_id --time timestamp --target purchase --within '5 events'",
+        "nearsight train events.csv --user user_id --time timestamp --target purchase --within '3 events' --split user",
         "nearsight train events.csv --user user_id --time timestamp --target purchase --within 7d --precision 0.5",
         "nearsight train events.csv --questions shop.toml",
         "nearsight train orders.csv --user customer --time date --every order --target order --within 90d",

@@ -18,7 +18,7 @@ from nearsight_benchmarks.config import BenchConfig
 from nearsight_benchmarks.timing import Plan
 from nearsight_cli.__main__ import main
 
-SMALL = ["--filters", "4", "--units", "6", "--epochs", "1"]  # a network that trains in seconds
+SMALL = ["--filters", "4", "--units", "6", "--epochs", "1", "--no-teach"]  # a network that trains in seconds
 # The examples of the help run with these besides: the demo's test makes all variants, and prunes.
 QUICK = {"train": SMALL, "export": ["--only", "--sparsity", "0"], "bench": ["--quick"]}
 

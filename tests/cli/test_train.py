@@ -61,6 +61,7 @@ def test_questions_may_be_declared_in_a_file(shop: Path, tmp_path: Path) -> None
         LEAVES | {"name": "leaves", "active_within_seconds": 2 * DAY, "decision": BEST_F1},
     ]
     assert told["spec"]["reset"]["gap_seconds"] == 43_200.0
+    assert told["config"]["fitting"]["teach"] is False
 
 
 def test_what_is_dropped_from_a_log_is_said(shop: Path, tmp_path: Path) -> None:

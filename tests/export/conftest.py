@@ -9,7 +9,7 @@ import pytest
 import made_up
 from nearsight.backends.reference import NumpyBackend
 from nearsight.features import Encoder
-from nearsight.heads import calibrated
+from nearsight.heads import BinaryHead, calibrated
 from nearsight.manifest import Manifest, model_id
 from nearsight_export.conversion import Job, convert, prepare
 from nearsight_export.exam import Exam
@@ -18,7 +18,7 @@ from nearsight_export.samples import collected
 from nearsight_export.source import SourceModel, trained_answers
 from nearsight_export.variants import FUSED, VARIANTS, artifacts
 from nearsight_export.vectors import invented
-from nearsight_training.config import Fitting, LogConfig, Size
+from nearsight_training.config import Fitting, LogConfig, Size, Target
 from nearsight_training.histories import Histories
 from nearsight_training.run import Run, Source, load_histories, load_run, load_weights, save_run
 
@@ -87,7 +87,16 @@ def run_path(tmp_path_factory):
     run = Run(
         name="made-up",
         created=datetime(2026, 11, 24, tzinfo=UTC).isoformat(),
-        config=LogConfig(window=WINDOW, size=Size(filters=16, units=24), fitting=Fitting(batch_events=256)),
+        config=LogConfig(
+            targets=tuple(
+                Target(name=head.name, events=head.events, within_seconds=head.within_seconds)
+                for head in HEADS
+                if isinstance(head, BinaryHead)
+            ),
+            window=WINDOW,
+            size=Size(filters=16, units=24),
+            fitting=Fitting(batch_events=256),
+        ),
         source=Source(name="made-up.csv", sha256="0" * 64, rows=1, users=USERS),
         spec=SPEC,
         trunk=TRUNK,

@@ -4,7 +4,7 @@ import contextlib
 import io
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -156,7 +156,10 @@ class BuyTillYouDie:
 
     def _expected(self, pasts: Sequence[Past]) -> NDArray[np.float64]:
         frequency, recency, age = np.array([purchases(past) for past in pasts]).T
-        count = self.fitter.conditional_expected_number_of_purchases_up_to_time(self._horizon, frequency, recency, age)
+        with _silenced():
+            count = self.fitter.conditional_expected_number_of_purchases_up_to_time(
+                self._horizon, frequency, recency, age
+            )
         return np.atleast_1d(np.squeeze(np.asarray(count, np.float64)))
 
     def score(self, past: Past) -> float:
@@ -226,8 +229,7 @@ def _fitted(frequency: NDArray[np.float64], recency: NDArray[np.float64], age: N
 
     What lifetimes and the libraries below it warn of and print stays off the terminal.
     """
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
+    with _silenced(), contextlib.redirect_stdout(io.StringIO()):
         from lifetimes import BetaGeoFitter
         from lifetimes.utils import ConvergenceError
 
@@ -235,6 +237,13 @@ def _fitted(frequency: NDArray[np.float64], recency: NDArray[np.float64], age: N
             with contextlib.suppress(ConvergenceError):
                 return BetaGeoFitter(penalizer_coef=penalty).fit(frequency, recency, age)
     raise InputError("its likelihood has no maximum on these customers")
+
+
+@contextlib.contextmanager
+def _silenced() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _curve(expected: NDArray[np.float64], answers: NDArray[np.int64]) -> tuple[float, float]:
