@@ -29,7 +29,7 @@ from nearsight_training.metrics import Interval, auc, bootstrap, paired_differen
 from nearsight_training.peers import BoostedTrees, BuyTillYouDie
 from nearsight_training.preparation import Prepared, prepare_split
 from nearsight_training.progress import SILENT, Progress
-from nearsight_training.questions import Questions, customers, known_answers, pasts, questions, told
+from nearsight_training.questions import Questions, customers, features, known_answers, pasts, questions, told
 from nearsight_training.split import TEST, TRAIN, VALIDATION, Plan, plan
 
 __all__ = ["CUTOFF", "CrossFit", "config", "cross_fitted", "folds"]
@@ -128,9 +128,11 @@ def _fold(
     trees = BoostedTrees.fit(learned, checked, kinds=1, seed=seed)
     curve = known_answers(train, questions(train, 0)[:1], _EVENTS, _CURVE_QUESTIONS, seed)
     buyers = BuyTillYouDie.fit(customers(train, _EVENTS), horizon, curve)
-    past = list(pasts(test, asked, _EVENTS))
-    found = {peer.name: np.array([peer.score(each) for each in past]) for peer in (trees, buyers)}
-    return asked, {NETWORK: _network(prepared, config, asked, progress)} | found
+    return asked, {
+        NETWORK: _network(prepared, config, asked, progress),
+        trees.name: trees.scores(features(test, asked, 1)),
+        buyers.name: buyers.scores(list(pasts(test, asked, _EVENTS))),
+    }
 
 
 def _network(prepared: Prepared, told: LogConfig, asked: Questions, progress: Progress) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from nearsight_benchmarks.pareto import front
 from nearsight_benchmarks.results import Entry, Protocol, Results, Throughput
 from nearsight_benchmarks.scoring import auc_difference
 from nearsight_training import gate
-from nearsight_training.metrics import Interval
+from nearsight_training.metrics import Interval, informative
 
 __all__ = ["concluded", "protocol"]
 
@@ -48,7 +48,7 @@ def concluded(
         question=material.question,
         primary=kind,
         pick=chosen.name,
-        verdict=(*verdict.sentences(entries, chosen, kind, found, against), *_elsewhere(material)),
+        verdict=(*verdict.sentences(entries, chosen, kind, found, against, _telling(material)), *_elsewhere(material)),
         simpler=tuple(chain.from_iterable(map(gate.verdict, material.run.gates, material.run.gates.values()))),
         entries=tuple(entries),
         front=_front(entries, kind),
@@ -81,6 +81,11 @@ def protocol(
         numpy_megabytes=bare.megabytes,
         load_average=load,
     )
+
+
+def _telling(material: Material) -> int:
+    asked = material.exam.kinds[0]
+    return informative(asked.answers, asked.users)
 
 
 def _elsewhere(material: Material) -> Iterator[str]:

@@ -14,12 +14,12 @@ import msgspec
 
 from nearsight.bundle import write_atomically
 from nearsight.errors import InputError, NearsightError
-from nearsight_benchmarks.cdnow import NETWORK, CrossFit
+from nearsight_benchmarks.cdnow import CrossFit
 from nearsight_benchmarks.groups import grouped
 from nearsight_benchmarks.results import Entry, Results, read_results
 from nearsight_benchmarks.verdict import duration, kilobytes, times
 from nearsight_export.questions import asked
-from nearsight_training.gate import verdict
+from nearsight_training.gate import compared, verdict
 from nearsight_training.metrics import Interval
 from nearsight_training.run import Run, load_run
 
@@ -82,15 +82,9 @@ def _cross_fitted(found: CrossFit) -> Iterator[str]:
         for name, auc in found.auc.items()
     ]
     yield _table(["model", "AUC", "network less the model, paired"], rows)
-    yield " ".join(_compared(name, change) for name, change in found.network_less.items())
-
-
-def _compared(name: str, change: Interval) -> str:
-    if change.low > 0:
-        return f"The {NETWORK} ranks better than {name}."
-    if change.high < 0:
-        return f"{name} ranks better than the {NETWORK}."
-    return f"The {NETWORK} and {name} can't be told apart."
+    telling = round(found.customers * min(found.yes_share, 1 - found.yes_share))
+    said = (compared(name, change, telling) for name, change in found.network_less.items())
+    yield " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in said)
 
 
 def _public(runs: Sequence[Run]) -> Iterator[str]:
@@ -113,7 +107,14 @@ def _gated(run: Run) -> Iterator[list[str]]:
         for rival in gate.rivals:
             figure, network = rival.figures[gate.figure], run.metrics[head.name][gate.figure]
             change = _difference(rival.ahead[gate.figure])
-            yield [run.source.name, asked(head), _interval(network, 3), rival.name, _interval(figure, 3), change]
+            yield [
+                run.source.name,
+                f"{head.name}: {asked(head)}",
+                _interval(network, 3),
+                rival.name,
+                _interval(figure, 3),
+                change,
+            ]
 
 
 def _sentences(run: Run) -> Iterator[str]:

@@ -1,20 +1,11 @@
 """Figures of merit of every contestant on the same questions, with intervals from the same resampled users."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nearsight_training.metrics import (
-    Interval,
-    auc,
-    average_precision,
-    bootstrap,
-    expected_calibration_error,
-    log_loss,
-    paired_difference,
-)
+from nearsight_training.metrics import Interval, binary_measures, bootstrap, informative, paired_difference
 from nearsight_training.questions import Questions
 
 __all__ = ["auc_difference", "quality"]
@@ -30,13 +21,15 @@ def quality(
 
 
 def _figures(asked: Questions, given: Array, draws: int, seed: int) -> dict[str, Interval]:
-    order = np.argsort(given, kind="stable")  # a sort of sorted data is quick, and each draw sorts
-    y, p, users = asked.answers[order], given[order], asked.users[order]
-    measures = (auc, average_precision, log_loss, expected_calibration_error)
-    return {measure.__name__: bootstrap(partial(measure, y, p), users, draws, seed) for measure in measures}
+    telling = informative(asked.answers, asked.users)
+    measures = binary_measures(asked.answers, given)
+    return {
+        name: bootstrap(measure, asked.users, draws, seed, name == "expected_calibration_error", telling)
+        for name, measure in measures.items()
+    }
 
 
 def auc_difference(asked: Questions, first: Array, second: Array, draws: int, seed: int) -> Interval:
     """How much higher the first AUC is than the second, on the same draws of users."""
-    y = asked.answers
-    return paired_difference(lambda w: auc(y, first, w), lambda w: auc(y, second, w), asked.users, draws, seed)
+    one, other = (binary_measures(asked.answers, given)["auc"] for given in (first, second))
+    return paired_difference(one, other, asked.users, draws, seed, informative(asked.answers, asked.users))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from nearsight_benchmarks.results import Entry, Ratio, named
+from nearsight_training.gate import compared
 from nearsight_training.metrics import Interval
 
 __all__ = ["best_window", "duration", "kilobytes", "pick", "ratios", "sentences", "times"]
@@ -39,16 +40,24 @@ def ratios(entries: Sequence[Entry], observed: Entry, sizes: Sequence[int]) -> t
 
 
 def sentences(
-    entries: Sequence[Entry], chosen: Entry, kind: str, found: Sequence[Ratio], against: Mapping[str, Interval]
+    entries: Sequence[Entry],
+    chosen: Entry,
+    kind: str,
+    found: Sequence[Ratio],
+    against: Mapping[str, Interval],
+    users: int,
 ) -> tuple[str, ...]:
-    """The verdict; `against` holds, by entry, the chosen one's AUC less that entry's, paired, with its interval."""
+    """The verdict; `against` holds, by entry, the chosen one's AUC less that entry's, paired, with its interval.
+
+    `users` are those who gave the rarer answer.
+    """
     return tuple(
         part
         for part in (
             _what(chosen),
             _accuracy(chosen, kind, _source(entries), against),
             _speed(entries, found),
-            *(_peer(entry, kind, against) for entry in entries if entry.family == "peer"),
+            *(_peer(entry, kind, against, users) for entry in entries if entry.family == "peer"),
         )
         if part
     )
@@ -99,17 +108,13 @@ def _described(window: Entry) -> str:
     return f"the {window.precision} window of {window.window} events in {window.runtime}"
 
 
-def _peer(entry: Entry, kind: str, against: Mapping[str, Interval]) -> str:
+def _peer(entry: Entry, kind: str, against: Mapping[str, Interval], users: int) -> str:
     if entry.name not in against or "auc" not in entry.quality.get(kind, {}):
         return ""
     auc, change = entry.quality[kind]["auc"].value, against[entry.name]
     span = f"difference {change.value:+.4f}, {change.low:+.4f} to {change.high:+.4f}".replace("-", "−")
-    if change.low > 0:
-        text = f"The network ranks better than {entry.name} (AUC {auc:.3f}; {span})"
-    elif change.high < 0:
-        text = f"{entry.name} ranks better than the network (AUC {auc:.3f}; {span})"
-    else:
-        text = f"The network can't be told apart from {entry.name} in ranking (AUC {auc:.3f}; {span})"
+    text = compared(entry.name, change, users, f"AUC {auc:.3f}; {span}")
+    text = text[0].upper() + text[1:]
     if entry.latency:
         text += f". {entry.name} needs the whole history and {duration(entry.latency.p50_us)} per call"
     return text + "."

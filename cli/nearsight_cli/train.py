@@ -211,6 +211,7 @@ def show(run: "Run", folder: Path, json: bool) -> None:
         print_json(run)
         return
     print_table(f"On the test data ({run.source.name})", ["", "figure", "95 % interval"], _rows(run))
+    print_text()
     if run.taught:
         print_prose(f"LightGBM's probabilities taught: {', '.join(run.taught)}.")
     for name, gate in run.gates.items():

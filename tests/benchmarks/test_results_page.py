@@ -46,7 +46,7 @@ def test_every_row_has_as_many_cells_as_its_table():
     [
         (Interval(0.01, 0.002, 0.02), "The network ranks better than LightGBM."),
         (Interval(-0.01, -0.02, -0.002), "LightGBM ranks better than the network."),
-        (Interval(0.001, -0.002, 0.004), "The network and LightGBM can't be told apart."),
+        (Interval(0.001, -0.002, 0.004), "The network can't be told apart from LightGBM."),
     ],
 )
 def test_models_are_compared_as_far_as_the_intervals_allow(change, words):

@@ -4,6 +4,7 @@ import pytest
 from benchmarks import invented
 from nearsight_benchmarks import verdict
 from nearsight_benchmarks.pareto import front
+from nearsight_training.gate import ENOUGH
 from nearsight_training.metrics import Interval
 
 AGAINST = {
@@ -13,10 +14,10 @@ AGAINST = {
 }
 
 
-def sentences(entries=invented.ENTRIES, against=AGAINST):
+def sentences(entries=invented.ENTRIES, against=AGAINST, users=ENOUGH):
     chosen = verdict.pick(entries, "ask")
     found = verdict.ratios(entries, invented.OBSERVED[1], (32, 128))
-    return chosen, verdict.sentences(entries, chosen, "ask", found, against)
+    return chosen, verdict.sentences(entries, chosen, "ask", found, against, users)
 
 
 def test_the_smallest_of_the_good_and_quick_is_picked():
@@ -74,6 +75,12 @@ def test_ratios_are_against_the_fastest_window_of_each_length():
 def test_a_peer_is_compared_as_far_as_the_interval_allows(interval, words):
     _, said = sentences(against={**AGAINST, "LightGBM": interval})
     assert sum(words in sentence for sentence in said) == 1
+
+
+def test_few_users_are_no_ground_for_a_claim():
+    _, said = sentences(users=ENOUGH - 1)
+    assert sum("Nothing is claimed about the network and" in sentence for sentence in said) == 2
+    assert not any("ranks better" in sentence or "told apart" in sentence for sentence in said)
 
 
 def test_a_run_without_peers_or_keras_still_has_a_verdict():

@@ -133,3 +133,48 @@ def test_a_decision_that_contradicts_itself_is_refused_with_its_place(declared):
     question = '[[question]]\nkind = "inactive"\nname = "q"\nfor = "7d"\nprecision = 0.5\nmiss_costs = 2'
     with pytest.raises(InputError, match=r"not by both.*question"):
         declared(question)
+
+
+WRONG = """# what a shop asks
+next_event = true
+
+[log]
+user = "who"
+{log}
+
+[[question]]
+kind = "inactive"
+name = "leaves"
+for = "30d"
+
+[[question]]
+kind = "{kind}"
+name = "buys"
+events = ["buy"]
+{within} = {duration}
+"""
+RIGHT = {"log": "", "kind": "will_do", "within": "within", "duration": '"7d"'}
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "advice"),
+    [
+        ({"within": "withn"}, 17, "did you mean 'within'?"),
+        ({"kind": "wil_do"}, 14, "did you mean 'will_do'?"),
+        ({"log": 'tme = "when"'}, 6, "did you mean 'time'?"),
+        ({"duration": "7"}, 17, "correct it"),
+        ({"within": "precision", "duration": "0.5"}, 13, "correct it"),
+        ({"log": "min_users = 0"}, 6, "correct it"),
+        ({"log": 'zzz = "when"'}, 6, "correct it"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_named_by_line_and_key_with_the_nearest_word(declared, change, line, advice):
+    with pytest.raises(InputError) as caught:
+        declared(WRONG.format(**RIGHT | change))
+    assert f"shop.toml, line {line} isn't a declaration of questions (" in str(caught.value)
+    assert str(caught.value).endswith(f"): {advice}")
+
+
+def test_a_word_above_all_tables_is_found_as_well(declared):
+    with pytest.raises(InputError, match=r"line 2 isn't .*unknown field `next_evnt`.*: did you mean 'next_event'\?"):
+        declared("# a comment\nnext_evnt = true\n[log]\nuser = 'x'\n")

@@ -84,3 +84,43 @@ def test_a_handful_of_users_proves_nothing():
     log = shop(filled_afterwards)
     few = msgspec.structs.replace(CONFIG, test_share=0.6, validation_share=0.33)
     assert prepare(log, few).spec.fields == ("told",)
+
+
+def joined(log, answers, generator):
+    """Who buys at all, as a table of customers has it, in all rows of a user."""
+    buyers = np.logical_or.reduceat(log.names == "buy", log.starts)
+    return np.where(np.repeat(buyers, log.lengths), generator.choice(["gold", "blue"]), "")
+
+
+def shop_of_few_buyers(field, seed=0):
+    """200 users of whom a third ever buys, after at least one look."""
+    generator = np.random.default_rng(seed)
+    histories = []
+    for user in range(200):
+        times = np.sort(generator.uniform(0, 40 * DAY, generator.integers(4, 15))).tolist()
+        names = ["look", *generator.choice(["buy", "look"], len(times) - 1, p=[0.3, 0.7] if user % 3 == 0 else [0, 1])]
+        histories.append(list(zip(times, map(str, names), strict=True)))
+    log = make_log(*histories)
+    return make_log(*histories, fields={"told": field(log, None, generator)})
+
+
+def test_a_column_that_was_joined_from_the_outcome_is_refused_by_name():
+    """Alone it doesn't answer when they buy, but it tells who ever will."""
+    log = shop_of_few_buyers(joined)
+    with pytest.raises(InputError, match="column 'told' is the same in all of a user's rows and filled only for users"):
+        prepare(log, CONFIG)
+    assert prepare(log, msgspec.structs.replace(CONFIG, trusted=("told",))).spec.fields == ("told",)
+
+
+def known_of_many(log, answers, generator):
+    """Filled for half of everybody, whatever they do."""
+    return np.repeat(np.where(generator.random(len(log.users)) < 0.5, "gold", ""), log.lengths)
+
+
+def known_with_the_event(log, answers, generator):
+    return np.where(log.names == "buy", "card", "")
+
+
+@pytest.mark.parametrize("field", [known_of_many, known_with_the_event])
+def test_a_column_that_is_filled_for_others_too_or_with_the_event_alone_passes(field):
+    assert prepare(shop_of_few_buyers(field), CONFIG).histories.labels.size

@@ -68,10 +68,10 @@ def test_a_shop_that_fades_is_tested_on_as_many_events_as_one_that_grows():
 
 
 def test_a_test_that_knows_too_little_says_so():
-    assert not prepare(busy_log(users=600), CONFIG).notes
+    assert not prepare(busy_log(users=800), CONFIG).notes
     told = " ".join(prepare(busy_log(users=100), CONFIG).notes)
     assert "buy: the test knows" in told
-    assert "users in all; its figures are rough until there are 50 of each" in told
+    assert "users in all; its figures are rough until there are 100 of each" in told
 
 
 @settings(max_examples=10)

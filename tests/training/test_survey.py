@@ -18,7 +18,7 @@ BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
 HEADER = ("user_id", "timestamp", "event", "price", "plan")
 
 
-def clean(users=300):
+def clean(users=600):
     """Rows of people who look, put into the basket and buy over some months, without anything odd."""
     rng = random.Random(5)
     rows = []

@@ -1,5 +1,6 @@
 """Simpler models beside the network: they learn from the same users and are asked the same questions."""
 
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -15,18 +16,16 @@ from nearsight_training.markov import Markov
 from nearsight_training.metrics import (
     Interval,
     Measure,
-    auc,
-    average_precision,
+    binary_measures,
     bootstrap,
     informative,
-    log_loss,
     next_event_measures,
     paired_difference,
 )
 from nearsight_training.peers import BoostedTrees, BuyTillYouDie, Told, kinds_of
 from nearsight_training.preparation import Prepared
 from nearsight_training.progress import SILENT, Progress
-from nearsight_training.questions import Questions, customers, features, known_answers, pasts, questions, told
+from nearsight_training.questions import Questions, customers, features, known_answers, of_kind, pasts, told
 from nearsight_training.split import TEST, TRAIN, VALIDATION
 
 __all__ = ["gated"]
@@ -69,7 +68,8 @@ class _Binary:
         self.train, self.validation, test = (prepared.histories.select(part) for part in (TRAIN, VALIDATION, TEST))
         is_ask, indices = scored(test, head, cutoff)
         self.kind = "ask" if is_ask else "event"
-        asked = _of_kind(test, head, self.kind)[0].among(indices).drawn(_MOST_TEST, seed)
+        (asked,) = self._questions(test)
+        asked = asked.among(indices).drawn(_MOST_TEST, seed)
         self.test, self.asked = test, asked
         self.answers, self.owners = asked.answers, asked.users
         self.network = probabilities((given.asks if is_ask else given.events)[asked.indices], head)
@@ -78,7 +78,11 @@ class _Binary:
     def gate(self) -> Gate:
         """Fit, ask, compare."""
         rivals, absent = [], {}
-        for name, ask in ((BoostedTrees.name, self.trees), (BuyTillYouDie.name, self.buyers)):
+        models: dict[str, Callable[[], Floats]] = {
+            BoostedTrees.name: lambda: self.trees,
+            BuyTillYouDie.name: self.buyers,
+        }
+        for name, ask in models.items():
             try:
                 rivals.append(self._rival(name, ask()))
             except InputError as error:
@@ -86,8 +90,12 @@ class _Binary:
         needs = {} if BoostedTrees.name in absent or self.spec.steps else self._needs()
         return Gate(figure="auc", users=self.users, rivals=tuple(rivals), absent=absent, needs=needs)
 
-    def trees(self, without: str = "") -> Floats:
+    @cached_property
+    def trees(self) -> Floats:
         """LightGBM's probabilities, calibrated as the network's are."""
+        return self._grown()
+
+    def _grown(self, without: str = "") -> Floats:
         known, checked, asked = self._told
         trees = BoostedTrees.fit(known, checked, kinds_of(self.spec), seed=self.seed, without=without)
         scale, offset = platt(_logit(trees.scores(checked.features)), checked.answers)
@@ -98,23 +106,24 @@ class _Binary:
         if self.head.within_seconds is None or self.spec.clock is None:
             raise InputError("it needs a question about events within a time")
         events = frozenset(self.head.events)
-        kinds = _of_kind(self.train, self.head, self.kind)
-        answered = known_answers(self.train, kinds, events, _MOST_CURVE, self.seed)
+        answered = known_answers(self.train, self._questions(self.train), events, _MOST_CURVE, self.seed)
         model = BuyTillYouDie.fit(customers(self.train, events), self.head.within_seconds, answered)
         return model.scores(list(pasts(self.test, self.asked, events)))
 
     def _needs(self) -> dict[str, Interval]:
         """How much LightGBM's AUC owes to time and to order."""
-        whole = self._measures(self.trees())["auc"]
-        return {
-            part: self._difference(whole, self._measures(self.trees(without=part))["auc"]) for part in ("time", "order")
-        }
+        whole = self._measures(self.trees)["auc"]
+        return {part: self._difference(whole, self._measures(self._grown(part))["auc"]) for part in ("time", "order")}
+
+    def _questions(self, part: Histories) -> tuple[Questions, ...]:
+        found = of_kind(part, self.head.start, self.kind)
+        return (found,) if found else ()
 
     @cached_property
     def _told(self) -> tuple[Told, Told, Floats]:
         count = kinds_of(self.spec)
         known, checked = (
-            told(part, _of_kind(part, self.head, self.kind), count, _MOST_TRAINING, self.seed)
+            told(part, self._questions(part), count, _MOST_TRAINING, self.seed)
             for part in (self.train, self.validation)
         )
         return known, checked, features(self.test, self.asked, count)
@@ -127,19 +136,12 @@ class _Binary:
             ahead={key: self._difference(each, other[key]) for key, each in network.items()},
         )
 
+    def _measures(self, chances: Floats) -> dict[str, Measure]:
+        found = binary_measures(self.answers, chances)
+        return {name: found[name] for name in ("auc", "average_precision", "log_loss")}
+
     def _difference(self, first: Measure, second: Measure) -> Interval:
         return paired_difference(first, second, self.owners, informative=self.users)
-
-    def _measures(self, chances: Floats) -> dict[str, Measure]:
-        """AUC, average precision and log loss as functions of weights; sorting once makes each call cheap."""
-        order = np.argsort(chances, kind="stable")
-        answers, ranked = self.answers[order], chances[order]
-        found = {"auc": auc, "average_precision": average_precision, "log_loss": log_loss}
-        return {name: lambda w, of=of: of(answers, ranked, w[order]) for name, of in found.items()}  # type: ignore[misc]
-
-
-def _of_kind(histories: Histories, head: BinaryHead, kind: str) -> tuple[Questions, ...]:
-    return tuple(each for each in questions(histories, head.start) if each.kind == kind)
 
 
 def _logit(chances: Floats) -> Floats:

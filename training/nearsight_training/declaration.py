@@ -9,6 +9,7 @@ import msgspec
 from nearsight.errors import InputError
 from nearsight.spec import Reset
 from nearsight_training.config import Cleaning, Decision, Inactive, LogConfig, Target
+from nearsight_training.misreading import misread
 
 __all__ = ["Columns", "Declaration", "Leaves", "WillDo", "read_declaration", "seconds"]
 
@@ -126,15 +127,31 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         )
 
 
+def _names(*kinds: type[msgspec.Struct]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(field.encode_name for kind in kinds for field in msgspec.structs.fields(kind)))
+
+
+_KEYS = {  # by table, the last one for tables without a name: what a file may say
+    "log": _names(Columns),
+    "clean": _names(Cleaning),
+    "question": ("kind", *_names(WillDo, Leaves), "will_do", "inactive"),
+    "": _names(Declaration),
+}
+
+
 def read_declaration(path: Path) -> Declaration:
     """Read a TOML file: tables `[log]` and `[clean]`, `next_event`, and a table `[[question]]` for each question.
 
     Raises `InputError` where it can't be read or says something that isn't known.
     """
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=Declaration)
+        text = path.read_bytes().decode()
+        return msgspec.toml.decode(text, type=Declaration)
     except OSError as error:
         raise InputError(f"{path} can't be read ({error.strerror}): pass a TOML file with questions") from error
+    except msgspec.ValidationError as error:
+        place, advice = misread(text, str(error), _KEYS)
+        raise InputError(f"{path}{place} isn't a declaration of questions ({error}): {advice}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} isn't a declaration of questions ({error}): correct it") from error
 
@@ -143,7 +160,10 @@ def seconds(duration: str) -> float:
     """A duration such as "7d", "12h", "30m", "90s" or "2w" in seconds. Raises `InputError` where it isn't one."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhdw])", duration.strip())
     if not found or float(found[1]) <= 0:
-        raise InputError(f"a duration must look like 30m, 12h, 7d or 2w, received {duration!r}")
+        raise InputError(
+            f"a duration must look like 30m, 12h, 7d or 2w, received {duration!r}: correct it (events to come are "
+            "asked about within 5 events, or within session)"
+        )
     return float(found[1]) * _UNITS[found[2]]
 
 

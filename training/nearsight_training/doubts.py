@@ -8,12 +8,13 @@ import numpy as np
 
 from nearsight_training.cleaning import hasty, only_dates
 from nearsight_training.fields import Field
+from nearsight_training.gate import ENOUGH
 from nearsight_training.rows import Rows
 
 __all__ = ["BURST_EVENTS", "Doubt", "Kind", "bursting", "doubts_of"]
 
 BURST_EVENTS = 100  # within a minute
-_FEW_USERS = 250  # a fifth of them test, and figures from fewer than 50 are rough
+_FEW_USERS = 5 * ENOUGH  # a fifth of them test
 _FAR_ABOVE, _CROWD = 10, 0.99
 _NOBODY, _EVERYBODY = 0.02, 0.95
 _NAMED = 5

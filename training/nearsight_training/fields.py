@@ -4,21 +4,22 @@ import re
 from typing import Literal
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from nearsight.errors import InputError
 from nearsight_training.columns import names_of, numbers_of
 from nearsight_training.config import LogConfig
-from nearsight_training.leaks import leak
-from nearsight_training.log import RESERVED
+from nearsight_training.leakage import Doers, doers, is_joined
+from nearsight_training.log import LONGEST_NAME, RESERVED, EventLog
 from nearsight_training.roles import holds_times, words
 from nearsight_training.rows import Rows
 
 __all__ = ["Field", "fields_of"]
 
 _MIN_USERS = LogConfig().min_users
+_KINDS = 50  # the most frequent names of events, of which a column may tell one
 _LOOKED_AT = 2000  # different values that say what a column holds
-_LONGEST_NAME = 200  # characters
 _OWN_VALUE = 0.9  # of the rows
 _SOME, _MOST = 0.1, 0.8
 _FEWEST_CARDS = 5
@@ -50,8 +51,12 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
 
 def fields_of(rows: Rows) -> tuple[Field, ...]:
     """What can be learned from each further column."""
-    others = [name for name in rows.table.columns if name not in rows.roles.columns]
-    return tuple(_without_leak(rows, _field(rows, name)) for name in others)
+    found = [_field(rows, name) for name in rows.table.columns if name not in rows.roles.columns]
+    log = rows.with_fields([field.name for field in found if field.kind != "left out"])
+    spelled, counts = np.unique(log.names, return_counts=True)
+    frequent = spelled[np.argsort(-counts, kind="stable")[:_KINDS]]
+    kinds = {str(name): doers(log, [name]) for name in frequent}
+    return tuple(_without_leak(field, log, kinds) for field in found)
 
 
 def _field(rows: Rows, name: str) -> Field:
@@ -93,8 +98,11 @@ def _names(rows: Rows, name: str, numbered: bool) -> Field:
     return Field(name=name, kind="names", numbered=numbered)
 
 
-def _without_leak(rows: Rows, field: Field) -> Field:
-    event = leak(rows, field.name) if field.kind != "left out" else None
+def _without_leak(field: Field, log: EventLog, kinds: dict[str, Doers]) -> Field:
+    if field.kind == "left out":
+        return field
+    values = log.fields[field.name]
+    event = next((name for name, who in kinds.items() if is_joined(log, values, who)), None)
     if event is None:
         return field
     why = (
@@ -135,7 +143,7 @@ def _personal_values(values: pl.Series, phones: bool) -> str:
 
 def _is_prose(texts: pl.Series) -> bool:
     """Whether texts are long, or of several words and hardly ever said twice, unlike the names of products."""
-    if (texts.str.len_chars() > _LONGEST_NAME).any():
+    if (texts.str.len_chars() > LONGEST_NAME).any():
         return True
     said = texts.n_unique()
     spoken = texts.head(_LOOKED_AT).str.count_matches(r"\S+").mean()

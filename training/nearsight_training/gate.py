@@ -6,7 +6,7 @@ import msgspec
 
 from nearsight_training.metrics import Interval
 
-__all__ = ["ENOUGH", "Gate", "Rival", "lost", "verdict"]
+__all__ = ["ENOUGH", "Gate", "Rival", "compared", "lost", "verdict"]
 
 ENOUGH = 100  # users with the rarer answer; with fewer of them nothing is claimed
 _UNITS = {"auc": "AUC", "log_loss": "log loss"}
@@ -24,8 +24,9 @@ class Rival(msgspec.Struct, frozen=True, kw_only=True):
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
     """A head of the network beside simpler models, by `figure`: "auc", or "log_loss" where less is better.
 
-    `users` are those who gave the rarer answer. `absent` says which models aren't there and why. `needs` says by how
-    much the figure is worse for the same simple model without "time" (gaps, ages) or "order" (which event was last).
+    `users` are those who tell: who gave the rarer answer, or have a next event. `absent` says which models aren't there
+    and why. `needs` says by how much the figure is worse for the same simple model without "time" (gaps, ages) or
+    "order" (which event was last).
     """
 
     figure: str
@@ -38,53 +39,51 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
 def verdict(name: str, gate: Gate) -> Iterator[str]:
     """What the gate says of the head `name`: a sentence for each rival, and one for each part of the data."""
     for rival in gate.rivals:
-        yield f"{name}: {_compared(gate, rival)}"
+        yield f"{name}: {_compared(gate, rival)}."
     if gate.users >= ENOUGH:
-        for part, lost in gate.needs.items():
-            yield f"{name}: {_needed(gate, part, lost)}"
+        for part, cost in gate.needs.items():
+            yield f"{name}: {_needed(gate, part, cost)}."
 
 
 def lost(name: str, gate: Gate) -> Iterator[str]:
     """Only the sentences on rivals that do better than the network."""
     for rival in gate.rivals:
-        if gate.users >= ENOUGH and _bounds(gate, rival)[1] < 0:
-            yield f"{name}: {_compared(gate, rival)}"
+        if gate.users >= ENOUGH and _gained(gate, rival).high < 0:
+            yield f"{name}: {_compared(gate, rival)}."
 
 
-def _bounds(gate: Gate, rival: Rival) -> tuple[float, float]:
-    """By how much the network does better, at least and at most."""
-    change = rival.ahead[gate.figure]
-    return (change.low, change.high) if gate.figure == "auc" else (-change.high, -change.low)
+def compared(rival: str, gained: Interval, users: int, detail: str = "", better: str = "ranks better than") -> str:
+    """What may be said of the network and a rival: no more than the interval allows, and nothing from few users.
+
+    `gained` is by how much the network does better, `users` how many tell it.
+    """
+    detail = f" ({detail})" if detail else ""
+    if users < ENOUGH:
+        return f"nothing is claimed about the network and {rival}{detail}: {users} test users tell, {ENOUGH} are needed"
+    if gained.low > 0:
+        return f"the network {better} {rival}{detail}"
+    if gained.high < 0:
+        return f"{rival} {better} the network{detail}"
+    return f"the network can't be told apart from {rival}{detail}"
 
 
 def _compared(gate: Gate, rival: Rival) -> str:
     change, figure = rival.ahead[gate.figure], rival.figures[gate.figure].value
-    span = _signed(f"{_UNITS[gate.figure]} {figure:.3f}; difference {_span(change)}")
-    if gate.users < ENOUGH:
-        return (
-            f"nothing is claimed about the network and {rival.name} ({span}): only {gate.users} test users gave the "
-            f"rarer answer, and {ENOUGH} are needed."
-        )
+    detail = (
+        f"{_UNITS[gate.figure]} {figure:.3f}; difference {change.value:+.4f}, {change.low:+.4f} to {change.high:+.4f}"
+    )
     better = "ranks better than" if gate.figure == "auc" else "foresees better than"
-    low, high = _bounds(gate, rival)
-    if low > 0:
-        return f"the network {better} {rival.name} ({span})."
-    if high < 0:
-        return f"{rival.name} {better} the network ({span})."
-    return f"the network can't be told apart from {rival.name} ({span})."
+    return compared(rival.name, _gained(gate, rival), gate.users, detail.replace("-", "−"), better)
 
 
-def _needed(gate: Gate, part: str, lost: Interval) -> str:
-    model = "LightGBM" if gate.figure == "auc" else "a Markov chain"
-    span = _signed(f"{_UNITS[gate.figure]} {_span(lost)}")
-    if lost.low > 0:
-        return f"{_PARTS[part]} matters, as {model} is worse without it ({span})."
-    return f"{_PARTS[part]} isn't seen to matter, as {model} is no worse without it ({span})."
+def _gained(gate: Gate, rival: Rival) -> Interval:
+    change = rival.ahead[gate.figure]
+    return change if gate.figure == "auc" else Interval(-change.value, -change.high, -change.low)
 
 
-def _span(change: Interval) -> str:
-    return f"{change.value:+.4f}, {change.low:+.4f} to {change.high:+.4f}"
-
-
-def _signed(text: str) -> str:
-    return text.replace("-", "−")
+def _needed(gate: Gate, part: str, cost: Interval) -> str:
+    model = "LightGBM" if gate.figure == "auc" else "the Markov chain"
+    loses = f"{cost.value:.4f} of {_UNITS[gate.figure]} ({cost.low:.4f} to {cost.high:.4f})".replace("-", "−")
+    if cost.low > 0:
+        return f"{_PARTS[part]} matters, since without it {model} is worse by {loses}"
+    return f"{_PARTS[part]} isn't seen to matter: without it {model} is worse by {loses}"

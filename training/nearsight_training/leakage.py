@@ -1,20 +1,82 @@
-"""Columns that know the future: filled in afterwards, so that one of them alone answers a question."""
+"""Columns that know the future: filled in afterwards, so that an app would never have them when it asks.
 
+Two marks give them away. Joined to the rows of a user after the fact, such a column is the same in all of them and
+filled only for users who come to do something. Or it answers a question by itself, as no honest column does.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from nearsight.errors import InputError
 from nearsight.spec import Spec
+from nearsight_training.config import Inactive, Target
 from nearsight_training.histories import Histories
+from nearsight_training.log import EventLog
 from nearsight_training.metrics import auc
 
-__all__ = ["check_leakage"]
+__all__ = ["Doers", "check_answers", "check_columns", "doers", "is_joined"]
 
 _TOO_GOOD = 0.99  # AUC of a single column, when it says as much about users whom nobody looked at
 _FEWEST_USERS = 20  # with each answer
+_CHANCE = 1e-6  # that a column filled at random would meet such users alone
+_FEWEST_EARLY = 5  # users who have it before they do what it tells
 
 
-def check_leakage(training: Histories, spec: Spec, names: tuple[str, ...], trusted: tuple[str, ...]) -> None:
+class Doers(msgspec.Struct, frozen=True):
+    """Who ever does something, `ever (H,)`, and of those whose first event is another one, `later (H,)`."""
+
+    ever: NDArray[np.bool_]
+    later: NDArray[np.bool_]
+
+
+def doers(log: EventLog, events: Sequence[str]) -> Doers:
+    """Who does any of `events`."""
+    done = np.isin(log.names, events)
+    at_once = done & (log.times == np.repeat(log.times[log.starts], log.lengths))
+    ever, first = (np.logical_or.reduceat(marked, log.starts) for marked in (done, at_once))
+    return Doers(ever, ever & ~first)
+
+
+def is_joined(log: EventLog, values: NDArray[Any], who: Doers) -> bool:
+    """Whether a field `(E,)` tells who will do something.
+
+    It is the same in all rows of a user, empty or not; it is filled for nobody else, for more users than chance would
+    meet, and in rows that come before.
+    """
+    missing = np.isnan(values) if values.dtype.kind == "f" else values == ""
+    firsts = np.repeat(values[log.starts], log.lengths)
+    filled = ~missing[log.starts]
+    same = (values == firsts) | (missing & np.repeat(~filled, log.lengths))
+    if not same.all() or not 0 < filled.sum() < len(filled) or (filled & ~who.ever).any():
+        return False
+    share = who.ever.mean()
+    improbable = share < 1 and filled.sum() * math.log(share) < math.log(_CHANCE)
+    return bool(improbable and (filled & who.later).sum() >= _FEWEST_EARLY)
+
+
+def check_columns(
+    log: EventLog, fields: Sequence[str], targets: Sequence[Target | Inactive], trusted: Sequence[str]
+) -> None:
+    """Raises `InputError` for a field that tells who will do what a question asks for, unless it is `trusted`."""
+    for target in targets:
+        if not target.events:
+            continue
+        who = doers(log, target.events)
+        for field in fields:
+            if field not in trusted and is_joined(log, log.fields[field], who):
+                raise InputError(
+                    f"column {field!r} is the same in all of a user's rows and filled only for users who ever do what "
+                    f"{target.name!r} asks, so it was probably filled in after the fact: leave it out (--field names "
+                    f"those to keep), or --trust {field} if an app knows it before"
+                )
+
+
+def check_answers(training: Histories, spec: Spec, names: Sequence[str], trusted: Sequence[str]) -> None:
     """Raises `InputError` for a field by which alone a question could be answered, unless it is `trusted`.
 
     `names` are the questions', in the labels' order. What is looked at: how the numbers rank, whether a value is

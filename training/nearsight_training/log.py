@@ -13,10 +13,10 @@ from nearsight_training.cleaning import cleaned, whole_rows
 from nearsight_training.columns import Table, names_of, numbers_of, required, times_of
 from nearsight_training.config import LogConfig
 
-__all__ = ["RESERVED", "EventLog", "log_of", "read_log"]
+__all__ = ["LONGEST_NAME", "RESERVED", "EventLog", "log_of", "read_log"]
 
 RESERVED = frozenset(("event", "time", "user", "self"))  # what `observe` and the tables already call something else
-_LONGEST_NAME = 200  # characters
+LONGEST_NAME = 200  # characters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +111,8 @@ def _fault(column: pl.Series | None) -> str:
     """Why a column can't be a field; a long text would also take its whole length in every row of an array."""
     if column is None:
         return "holds neither numbers nor names"
-    if column.dtype == pl.String and (column.str.len_chars() > _LONGEST_NAME).any():
-        return f"holds texts of more than {_LONGEST_NAME} characters"
+    if column.dtype == pl.String and (column.str.len_chars() > LONGEST_NAME).any():
+        return f"holds texts of more than {LONGEST_NAME} characters"
     return ""
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "auc",
     "average_precision",
     "best_threshold",
+    "binary_measures",
     "binary_metrics",
     "bootstrap",
     "decisions",
@@ -180,21 +181,25 @@ def binary_metrics(
     seed: int = 0,
 ) -> dict[str, Interval]:
     """All figures of a yes/no answer with their intervals. `labels`, `probabilities`, `clusters` are `(n,)` each."""
-    order = np.argsort(probabilities, kind="stable")  # sorting once makes every draw's sort a pass over sorted data
-    y, p, owners = labels[order], probabilities[order].astype(np.float64), clusters[order]
-    measures: dict[str, Measure] = {
-        "auc": lambda w: auc(y, p, w),
-        "average_precision": lambda w: average_precision(y, p, w),
-        "log_loss": lambda w: log_loss(y, p, w),
-        "expected_calibration_error": lambda w: expected_calibration_error(y, p, w),
-    }
+    measures = binary_measures(labels, probabilities)
     for name in ("accuracy", "precision", "recall", "f1"):
-        measures[name] = lambda w, name=name: decisions(y, p, threshold, w)[name]  # type: ignore[misc]
-    telling = informative(y, owners)
+        measures[name] = lambda w, name=name: decisions(labels, probabilities, threshold, w)[name]  # type: ignore[misc]
+    telling = informative(labels, clusters)
     return {
-        name: bootstrap(measure, owners, draws, seed, name == "expected_calibration_error", telling)
+        name: bootstrap(measure, clusters, draws, seed, name == "expected_calibration_error", telling)
         for name, measure in measures.items()
     }
+
+
+def binary_measures(labels: Labels, probabilities: Probabilities) -> dict[str, Measure]:
+    """AUC, average precision, log loss and calibration error of a yes/no answer as functions of weights `(n,)`.
+
+    Sorting once makes each call's sort a pass over sorted data.
+    """
+    order = np.argsort(probabilities, kind="stable")
+    y, p = labels[order], probabilities[order].astype(np.float64)
+    measures = (auc, average_precision, log_loss, expected_calibration_error)
+    return {of.__name__: lambda w, of=of: of(y, p, w[order]) for of in measures}  # type: ignore[misc]
 
 
 def next_event_metrics(

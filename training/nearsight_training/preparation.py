@@ -14,16 +14,15 @@ from nearsight.heads import BinaryHead, Head, NextEventHead
 from nearsight.spec import Spec
 from nearsight_training.asks import Asks, drawn_asks
 from nearsight_training.config import Inactive, LogConfig, Target
+from nearsight_training.gate import ENOUGH
 from nearsight_training.histories import SPLITS, Histories
 from nearsight_training.labels import UNKNOWN, ask_labels, event_labels, next_index
-from nearsight_training.leakage import check_leakage
+from nearsight_training.leakage import check_answers, check_columns
 from nearsight_training.log import EventLog
 from nearsight_training.specification import fit_spec, handled
 from nearsight_training.split import TEST, TRAIN, VALIDATION, Plan, plan
 
-__all__ = ["Prepared", "prepare", "prepare_split"]
-
-_TELLING = 50  # with fewer users or positives, intervals of resampled users are wide and still too narrow
+__all__ = ["Prepared", "prepare", "prepare_split", "split_labels"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,7 @@ def prepare_split(log: EventLog, config: LogConfig, split: Plan) -> Prepared:
     if not training.any():
         raise InputError("no user is left to train on: pass a larger log or smaller shares of validation and test")
     spec, notes = fit_spec(log, training, config.min_users, config.reset)
+    check_columns(log, spec.fields, config.targets, config.trusted)
     encoder, begins = Encoder(spec), segment_starts(spec.reset, log.times, log.starts, len(log.times))
     codes, numbers = encoder.columns(log.names.tolist(), log.times, log.fields, begins)
     asks = drawn_asks(log, config, split)
@@ -64,7 +64,7 @@ def prepare_split(log: EventLog, config: LogConfig, split: Plan) -> Prepared:
         fresh=np.isin(np.arange(len(log.times)), begins),
         times=log.times,
         names=log.names,
-        labels=_labels(log, config, split),
+        labels=_stacked([split_labels(log, each, split) for each in config.targets], len(log.times)),
         next_codes=_next_codes(log, codes, visible, split),
         fields={name: log.fields[name] for name in spec.fields},
         **_questions(log, config, split, encoder, asks, begins),
@@ -72,7 +72,7 @@ def prepare_split(log: EventLog, config: LogConfig, split: Plan) -> Prepared:
     lengths = np.add.reduceat(visible, log.starts, dtype=np.int64)
     histories = every.shortened(lengths)
     heads = _heads(spec, config, histories)
-    check_leakage(histories.select(TRAIN), spec, tuple(target.name for target in config.targets), config.trusted)
+    check_answers(histories.select(TRAIN), spec, [target.name for target in config.targets], config.trusted)
     rough = [_checked(histories, index, target.name, split) for index, target in enumerate(config.targets)]
     return Prepared(histories, spec, heads, (*log.notes, *notes, *handled(log, training, spec), *filter(None, rough)))
 
@@ -84,10 +84,10 @@ def _visible(log: EventLog, split: Plan) -> NDArray[np.bool_]:
     return log.times <= np.where(testing, last, split.train_until)
 
 
-def _labels(log: EventLog, config: LogConfig, split: Plan) -> NDArray[np.int8]:
+def split_labels(log: EventLog, target: Target | Inactive, split: Plan) -> NDArray[np.int8]:
+    """The target's label after each event (E,), as far as the event's part of the split may know it."""
     testing = (split.users == TEST)[log.owners]
-    until = np.where(testing, split.until, split.train_until)
-    labels = _stacked([event_labels(log, target, until) for target in config.targets], len(log.times))
+    labels = event_labels(log, target, np.where(testing, split.until, split.train_until))
     labels[testing & (log.times < split.test_from)] = UNKNOWN
     return labels
 
@@ -181,11 +181,11 @@ def _checked(histories: Histories, target: int, name: str, plan: Plan) -> str | 
                 "pass more data, another horizon or other shares"
             )
     users, yes = len(np.unique(owners[tested >= 0])), int((tested == 1).sum())
-    if min(users, yes) >= _TELLING:
+    if min(users, yes) >= ENOUGH:
         return None
     return (
         f"{name}: the test knows {yes} times yes, of {users} users in all; its figures are rough until there are "
-        f"{_TELLING} of each"
+        f"{ENOUGH} of each"
     )
 
 

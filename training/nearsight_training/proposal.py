@@ -14,8 +14,9 @@ from nearsight_training.doubts import Kind
 from nearsight_training.histories import SPLITS
 from nearsight_training.labels import UNKNOWN, event_labels
 from nearsight_training.log import EventLog
+from nearsight_training.preparation import split_labels
 from nearsight_training.roles import words
-from nearsight_training.split import TEST, Plan, plan
+from nearsight_training.split import Plan, plan
 
 __all__ = ["Proposal", "proposals"]
 
@@ -152,14 +153,7 @@ def _one_sided(log: EventLog, asked: list[Proposal]) -> list[int]:
         split = plan(log, LogConfig(targets=targets))
     except InputError:
         return [max(range(len(targets)), key=lambda index: targets[index].within_seconds or 0.0)]
-    return [index for index, target in enumerate(targets) if not _both(_split_labels(log, target, split), log, split)]
-
-
-def _split_labels(log: EventLog, target: Target | Inactive, split: Plan) -> NDArray[np.int8]:
-    testing = (split.users == TEST)[log.owners]
-    labels = event_labels(log, target, np.where(testing, split.until, split.train_until))
-    labels[testing & (log.times < split.test_from)] = UNKNOWN
-    return labels
+    return [index for index, target in enumerate(targets) if not _both(split_labels(log, target, split), log, split)]
 
 
 def _both(labels: NDArray[np.int8], log: EventLog, split: Plan) -> bool:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nearsight_training.histories import Histories
 from nearsight_training.peers import Past, Told
 
-__all__ = ["Questions", "customers", "features", "known_answers", "pasts", "questions", "told"]
+__all__ = ["Questions", "customers", "features", "known_answers", "of_kind", "pasts", "questions", "told"]
 
 
 class Questions(msgspec.Struct, frozen=True):
@@ -67,6 +67,11 @@ def questions(histories: Histories, target: int) -> tuple[Questions, ...]:
     labels, times = histories.labels[known, target], histories.times[known]
     event = Questions("event", known, histories.owners[known], labels, times, known)
     return tuple(kind for kind in (ask, event) if len(kind))
+
+
+def of_kind(histories: Histories, target: int, kind: str) -> Questions | None:
+    """Those of one kind, "ask" or "event"; None where there is none."""
+    return next((each for each in questions(histories, target) if each.kind == kind), None)
 
 
 def pasts(histories: Histories, asked: Questions, targets: frozenset[str]) -> Iterator[Past]:

@@ -26,8 +26,13 @@ class Rows:
     users: pl.Series  # (R,) names
     log: EventLog
     roles: Roles
+    every: str
     total: int
     lacking: dict[str, int]
+
+    def with_fields(self, names: list[str]) -> EventLog:
+        """The histories with these fields, as training would read them."""
+        return log_of(self.table, _config(self.roles, tuple(names), self.every))
 
 
 def usable_rows(table: Table, roles: Roles, every: str) -> Rows:
@@ -38,7 +43,10 @@ def usable_rows(table: Table, roles: Roles, every: str) -> Rows:
     named = {"user": roles.user, "time": roles.time, "event": roles.event}
     columns = {role: column for role, column in named.items() if column is not None}
     usable, _ = whole_rows(table, columns, _USABLE)
-    config = LogConfig(user=roles.user, time=roles.time, event=roles.event, every=every, fields=())
-    log, users = log_of(usable, config), required(usable, roles.user)
+    log, users = log_of(usable, _config(roles, (), every)), required(usable, roles.user)
     lacking = {role: int(gap.sum()) for role, gap in zip(columns, gaps(table, columns), strict=True)}
-    return Rows(table=usable, users=users, log=log, roles=roles, total=len(table), lacking=lacking)
+    return Rows(table=usable, users=users, log=log, roles=roles, every=every, total=len(table), lacking=lacking)
+
+
+def _config(roles: Roles, fields: tuple[str, ...], every: str) -> LogConfig:
+    return LogConfig(user=roles.user, time=roles.time, event=roles.event, every=every, fields=fields)

@@ -17,7 +17,7 @@ from nearsight_training.histories import Histories
 from nearsight_training.metrics import auc
 from nearsight_training.peers import BoostedTrees, Told, kinds_of
 from nearsight_training.preparation import Prepared
-from nearsight_training.questions import Questions, features, questions, told
+from nearsight_training.questions import Questions, features, of_kind, questions, told
 from nearsight_training.split import TRAIN, VALIDATION
 
 __all__ = ["taught"]
@@ -59,7 +59,7 @@ class _Teacher:
 
     def is_fit(self, head: BinaryHead, given: Answers, kind: str) -> bool:
         """Whether trees rank validation's questions about as well as the network."""
-        known, asked = (_of_kind(part, head, kind) for part in (self.training, self.validation))
+        known, asked = (of_kind(part, head.start, kind) for part in (self.training, self.validation))
         if known is None or asked is None or len(np.unique(known.answers)) < 2 or len(np.unique(asked.answers)) < 2:
             return False
         checked = self._told(self.validation, asked)
@@ -71,7 +71,7 @@ class _Teacher:
     def lessons(self, head: BinaryHead) -> Iterator[tuple[Questions, Floats]]:
         """The questions about each fold's users, and what the trees of the other folds say."""
         for every in questions(self.training, head.start):
-            checks = _of_kind(self.validation, head, every.kind)
+            checks = of_kind(self.validation, head.start, every.kind)
             for fold in range(_FOLDS):
                 is_mine = self.fold[every.users] == fold
                 others, mine = every.among(every.indices[~is_mine]), every.among(every.indices[is_mine])
@@ -84,7 +84,3 @@ class _Teacher:
 
     def _told(self, histories: Histories, asked: Questions) -> Told:
         return told(histories, (asked,), self.count, _MOST, self.seed)
-
-
-def _of_kind(histories: Histories, head: BinaryHead, kind: str) -> Questions | None:
-    return next((each for each in questions(histories, head.start) if each.kind == kind), None)
