@@ -21,7 +21,7 @@ demo: $(FULL)/.demo ## Train, compress, export, stream and benchmark on real pur
 	@$(FULL)/bin/nearsight demo
 
 test: lint $(DEVICE)/.ready ## Run every lint and every test
-	$(FULL)/bin/python -m pytest
+	$(FULL)/bin/python -m pytest --numprocesses 2 --dist loadgroup
 	$(FULL)/bin/python tests/device/fixture.py $(BUNDLE)
 	NEARSIGHT_FIXTURE=$(BUNDLE) $(DEVICE)/bin/python -m pytest tests/device tests/sdk
 
