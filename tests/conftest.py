@@ -9,12 +9,9 @@ settings.load_profile("steady")
 HERE = Path(__file__).parent
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """A room's tests share what they train, so one process runs all of them; the command line's take as long as the
     others together."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
+    if item.config.pluginmanager.hasplugin("xdist"):
         room = item.path.relative_to(HERE).parts[0]
         item.add_marker(pytest.mark.xdist_group("cli" if room == "cli" else "rooms"))
