@@ -122,7 +122,7 @@ def _fold(
     prepared = prepare_split(log, config, split)
     train, validation, test = (prepared.histories.select(part) for part in (TRAIN, VALIDATION, TEST))
     asked = questions(test, 0)[0]
-    horizon = config.targets[0].within_seconds or 0.0
+    horizon = config.horizon_seconds
     seed = config.fitting.seed
     learned, checked = (told(part, questions(part, 0)[:1], 1, _TREE_QUESTIONS, seed) for part in (train, validation))
     trees = BoostedTrees.fit(learned, checked, kinds=1, seed=seed)

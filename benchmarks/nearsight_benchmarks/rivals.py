@@ -44,7 +44,7 @@ def fit_trees(material: Material, most: int, seed: int) -> BoostedTrees:
 
 def _fit_purchases(material: Material, seed: int) -> BuyTillYouDie:
     head = material.head
-    if head.within_seconds is None or material.run.spec.clock is None:
+    if head.within_seconds is None or head.rhythm is not None or material.run.spec.clock is None:
         raise InputError("it needs a question about events within a time")
     targets = frozenset(head.events)
     answers = known_answers(material.training, _like(material, material.training), targets, _CURVE_QUESTIONS, seed)

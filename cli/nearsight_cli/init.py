@@ -136,10 +136,10 @@ def _field(field: "Field") -> list[str]:
 
 def _questions(drafted: "Draft") -> list[list[str]]:
     """Each question's name, its meaning and how often its answer is yes."""
-    from nearsight_training.declaration import WillDo
+    from nearsight_training.declaration import Leaves, WillDo
 
     rows = []
-    for question in drafted.declaration.question:
+    for question in (each for each in drafted.declaration.question if isinstance(each, WillDo | Leaves)):
         if isinstance(question, WillDo):
             chosen, meaning = question.within, f"will {' or '.join(map(_short, question.events))} happen within"
         else:

@@ -76,7 +76,9 @@ def predict(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Answer for every user of an event log, or for every row of a wide table: a probability, and yes (1) or no (0)."""
+    """Answer for every user of an event log, or for every row of a wide table: a probability, and yes (1) or no (0).
+
+    A question about a number is answered with its mean and the ends of its interval."""
     from nearsight_training.predict import predict as predicted
 
     answers = predicted(bundle, source, user=user, time=time, event=event, at=at, runtime=runtime.value)
@@ -91,13 +93,15 @@ def predict(
 
 def _rows(answers: "Predictions") -> list[list[str]]:
     """A header, then a row for each answer."""
-    names = list(answers.predictions[0].probability)
+    names, numbers = list(answers.predictions[0].probability), list(answers.predictions[0].value)
     header = ["who", *(column for name in names for column in (name, f"{name}_yes"))]
+    header += [column for name in numbers for column in (name, f"{name}_low", f"{name}_high")]
     return [
         header,
         *(
             [answer.who]
             + [text for name in names for text in (f"{answer.probability[name]:.6f}", str(int(answer.yes[name])))]
+            + [f"{number:.6g}" for name in numbers for number in answer.value[name]]
             for answer in answers.predictions
         ),
     ]

@@ -1,6 +1,6 @@
 """What a model answers and reads, in words."""
 
-from nearsight.heads import BinaryHead, Head
+from nearsight.heads import BinaryHead, Head, ValueHead
 from nearsight.spec import Number, Spec
 
 __all__ = ["asked", "duration", "percent", "question", "reads"]
@@ -29,10 +29,13 @@ def question(head: Head) -> str:
 
 def asked(head: Head) -> str:
     """The question that a head answers, alone."""
+    if isinstance(head, ValueHead):
+        return _number_asked(head)
     if not isinstance(head, BinaryHead):
         return f"which of {len(head.vocabulary)} events comes next?"
     if head.kind == "label":
-        return "is the label 1?"
+        later = f", known {duration(head.delay_seconds)} later" if head.delay_seconds else ""
+        return f"is {head.column} yes for this {head.per}{later}?" if head.column else "is the label 1?"
     what = " or ".join(head.events)
     if head.within_events is not None:
         return f"will {what} be among the next {_counted(head.within_events, 'event')}?"
@@ -42,8 +45,18 @@ def asked(head: Head) -> str:
     if head.kind == "inactive":
         active = head.active_within_seconds
         whom = f", asked of who was active within {duration(active)}" if active else ""
-        return f"will {f'no {what}' if what else 'nothing'} happen for {span}{whom}?"
+        own = f" or {head.rhythm:g} times the user's mean gap, whichever is shorter" if head.rhythm else ""
+        return f"will {f'no {what}' if what else 'nothing'} happen for {span}{own}{whom}?"
     return f"will {what} happen within {span}?"
+
+
+def _number_asked(head: ValueHead) -> str:
+    what, span = " or ".join(head.events) or "anything", duration(head.within_seconds)
+    if head.kind == "total":
+        asks = f"how much {head.field} will {what} add up to within {span}?"
+    else:
+        asks = f"what {head.field} will the next {what} have, if it comes within {span}?"
+    return f"{asks} (with an interval that holds {percent(head.coverage)} of the cases)"
 
 
 def reads(spec: Spec) -> list[str]:

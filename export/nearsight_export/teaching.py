@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nearsight.heads import BinaryHead, Head
+from nearsight.heads import BinaryHead, Head, NextEventHead
 from nearsight_training.sequences import Batch
 from nearsight_training.tensorflow import tf, tf_keras
 
@@ -20,7 +20,8 @@ class Teaching:
         self.steps = 0
         self._teacher, self._pupil = teacher, pupil
         self._binary = sum(isinstance(head, BinaryHead) for head in heads)
-        self._has_next = len(heads) > self._binary
+        self._has_next = any(isinstance(head, NextEventHead) for head in heads)
+        self._numbers = sum(head.size for head in heads if not isinstance(head, NextEventHead))  # where they end
         rate = tf_keras.optimizers.schedules.CosineDecay(learning_rate, max(1, steps))
         self._optimiser = tf_keras.optimizers.Adam(rate, global_clipnorm=1.0)
         inputs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in teacher.inputs]
@@ -48,12 +49,16 @@ class Teaching:
         return loss
 
     def _loss(self, taught: Any, learned: Any, present: Any) -> Any:
-        """Cross-entropies against the teacher's probabilities, a mean over events and questions that are there."""
+        """Cross-entropies against the teacher's probabilities, and squared distances from its numbers (in standard
+        deviations): a mean over events and questions that are there.
+        """
         yes, learned_yes = taught[..., : self._binary], learned[..., : self._binary]
         losses = tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(tf.sigmoid(yes), learned_yes), -1)
+        apart = (taught - learned)[..., self._binary : self._numbers]
+        losses += tf.reduce_sum(tf.square(apart), -1)
         if self._has_next:
-            ahead = tf.nn.softmax(taught[..., self._binary :])
-            losses += tf.nn.softmax_cross_entropy_with_logits(ahead, learned[..., self._binary :])
+            ahead = tf.nn.softmax(taught[..., self._numbers :])
+            losses += tf.nn.softmax_cross_entropy_with_logits(ahead, learned[..., self._numbers :])
         return _mean(losses, present)
 
     def _looked(self, codes: Any, numbers: Any, present: Any) -> tuple[Any, Any]:
@@ -63,9 +68,9 @@ class Teaching:
 
     def _answers(self, model: Any, codes: Any, numbers: Any) -> Any:
         logits = model([codes, numbers])[0]
-        parts = [tf.sigmoid(logits[..., : self._binary])]
+        parts = [tf.sigmoid(logits[..., : self._binary]), logits[..., self._binary : self._numbers]]
         if self._has_next:
-            parts.append(tf.nn.softmax(logits[..., self._binary :]))
+            parts.append(tf.nn.softmax(logits[..., self._numbers :]))
         return tf.concat(parts, -1)
 
 

@@ -10,7 +10,7 @@ Nothing here opens a socket or writes a file.
 
 from nearsight._version import __version__
 from nearsight.errors import BundleError, EventError, InputError, NearsightError, RuntimeMissingError, SnapshotError
-from nearsight.heads import Reading
+from nearsight.heads import Reading, Value
 from nearsight.insight import Insight, Readings, load
 from nearsight.session import Session
 
@@ -25,6 +25,7 @@ __all__ = [
     "RuntimeMissingError",
     "Session",
     "SnapshotError",
+    "Value",
     "__version__",
     "load",
 ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from struct import Struct
-from typing import Literal
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -10,9 +10,20 @@ from numpy.typing import NDArray
 
 from nearsight.trunk import Activation, Weights
 
-__all__ = ["BinaryHead", "Head", "NextEventHead", "Reading", "activations", "calibrated"]
+__all__ = [
+    "BinaryHead",
+    "Head",
+    "NextEventHead",
+    "Reading",
+    "Value",
+    "ValueHead",
+    "activations",
+    "calibrated",
+    "values_of",
+]
 
 _FLOAT = Struct("=f")
+_Column = TypeVar("_Column")
 
 
 class BinaryHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="binary"):
@@ -21,7 +32,10 @@ class BinaryHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     `kind` "will_do": will one of `events` happen within `within_seconds`, or among the next `within_events` events, or
     within the session, which a silence of `session_gap_seconds` ends? "inactive": will none of them (nothing at all
     where there are no `events`) happen for `within_seconds`, asked of users for whom one did within the last
-    `active_within_seconds`, or ever where that is None? "label": is a wide table's label 1?
+    `active_within_seconds`, or ever where that is None? "label": is a label 1 that is known only later: a wide table's,
+    or the `column` of this event, session or user (`per`), settled `delay_seconds` after it?
+
+    With `rhythm`, a user's own horizon is that many times their mean gap so far, and `within_seconds` at most.
 
     `within_seconds` is None where the question has another horizon or none. `scale` and `offset` calibrate
     the logit (Platt 1999) and are folded into the graphs' weights; `threshold` splits yes from no.
@@ -35,6 +49,10 @@ class BinaryHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     within_events: int | None = None
     session_gap_seconds: float | None = None
     active_within_seconds: float | None = None
+    rhythm: float | None = None
+    column: str | None = None
+    per: Literal["event", "session", "user"] | None = None
+    delay_seconds: float = 0.0
     threshold: float = 0.5
     scale: float = 1.0
     offset: float = 0.0
@@ -64,16 +82,63 @@ class NextEventHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return len(self.vocabulary)
 
 
-Head = BinaryHead | NextEventHead
+class Value(NamedTuple):
+    """A number to come: its mean, and the ends of the interval that it lies in, in the head's share of cases."""
+
+    point: float
+    low: float
+    high: float
+
+
+class ValueHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="value"):
+    """How much will it be? A number as a point and an interval, from outputs `start` to `start + 2`.
+
+    `kind` "total": the sum of `field` over `events` (any where there are none) within `within_seconds`; "next": what
+    `field` says in the next of them, if it comes within that time. Outputs are shares of the way from `low` to `high`,
+    the training data's bounds, to which answers are clipped: the mean, and the quantiles `(1 ∓ coverage) / 2` (Koenker
+    & Bassett 1978). The network learns standardised numbers; `scale` and `offsets` turn its logits into outputs, hold
+    the calibration (Romano et al. 2019, "Conformalized quantile regression") and are folded into the graphs' weights.
+    """
+
+    name: str
+    start: int
+    kind: Literal["total", "next"]
+    field: str
+    within_seconds: float
+    events: tuple[str, ...] = ()
+    coverage: float = 0.9
+    low: float
+    high: float
+    scale: float
+    offsets: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high or not 0 < self.coverage < 1 or not self.scale > 0:
+            raise ValueError(f"the bounds, coverage or scale of {self.name!r} are impossible")
+
+    @property
+    def size(self) -> int:
+        """Three outputs: point, low, high."""
+        return 3
+
+
+def values_of(outputs: NDArray[np.floating], head: ValueHead) -> NDArray[np.float64]:
+    """Point, low and high `(…, 3)` in the field's units from a value head's outputs `(…, 3)`."""
+    point, low, high = np.moveaxis(head.low + (head.high - head.low) * np.clip(outputs.astype(np.float64), 0, 1), -1, 0)
+    return np.stack([point, np.minimum(low, point), np.maximum(high, point)], -1)
+
+
+Head = BinaryHead | ValueHead | NextEventHead
 
 
 def activations(heads: Sequence[Head]) -> tuple[Activation, ...]:
-    """How the logits of `heads` become probabilities; neighbouring sigmoids are one operation."""
+    """How the logits of `heads` become answers; neighbours of a kind are one operation, unless they share a sum."""
+    kinds = {BinaryHead: "sigmoid", ValueHead: "linear", NextEventHead: "softmax"}
     parts: list[Activation] = []
     for head in heads:
-        kind = "sigmoid" if isinstance(head, BinaryHead) else "softmax"
-        if parts and kind == "sigmoid" == parts[-1].kind:
-            parts[-1] = Activation(kind=kind, start=parts[-1].start, size=parts[-1].size + 1)
+        kind = kinds[type(head)]
+        if parts and kind == parts[-1].kind != "softmax":
+            parts[-1] = Activation(kind=kind, start=parts[-1].start, size=parts[-1].size + head.size)
         else:
             parts.append(Activation(kind=kind, start=head.start, size=head.size))
     return tuple(parts)
@@ -83,11 +148,17 @@ def calibrated(weights: Weights, heads: Sequence[Head]) -> Weights:
     """The same weights with each head's calibration folded into its column, so that it costs nothing to run."""
     kernel, bias = weights["head_kernel"].copy(), weights["head_bias"].copy()
     for head in heads:
-        scale, offset = (head.scale, head.offset) if isinstance(head, BinaryHead) else (1 / head.temperature, 0.0)
         columns = slice(head.start, head.start + head.size)
+        scale, offset = _calibration(head)
         kernel[:, columns] *= scale
         bias[columns] = bias[columns] * scale + offset
     return {**weights, "head_kernel": kernel, "head_bias": bias}
+
+
+def _calibration(head: Head) -> tuple[float, float | NDArray[np.float32]]:
+    if isinstance(head, NextEventHead):
+        return 1 / head.temperature, 0.0
+    return head.scale, head.offset if isinstance(head, BinaryHead) else np.array(head.offsets, np.float32)
 
 
 class Reading(Mapping[str, float]):
@@ -120,6 +191,12 @@ class Reading(Mapping[str, float]):
         """Whether the probability of `name` reaches the threshold that training chose for it."""
         return self[name] >= self._heads.thresholds[name]
 
+    def value(self, name: str) -> Value:
+        """The number that the question `name` asks for. Raises `KeyError` for one that isn't asked."""
+        head = self._heads.values[name]
+        outputs = np.frombuffer(self._outputs, np.float32)[head.start : head.start + head.size]
+        return Value(*values_of(outputs, head).tolist())
+
     def next(
         self, count: int = 1, *, without: Collection[str] = (), popularity: float = 0.0
     ) -> list[tuple[str, float]]:
@@ -141,7 +218,11 @@ class Reading(Mapping[str, float]):
         return [(head.vocabulary[index], float(chances[index])) for index in best[:count]]
 
     def __repr__(self) -> str:
-        answers = ", ".join(f"{name}={self[name]:.3f}" for name in self)
+        numbers = {name: self.value(name) for name in self._heads.values}
+        answers = ", ".join(
+            [f"{name}={self[name]:.3f}" for name in self]
+            + [f"{name}={x.point:.4g} ({x.low:.4g} to {x.high:.4g})" for name, x in numbers.items()]
+        )
         ahead = self.next()
         return f"Reading({answers}{', next=' + ahead[0][0] if ahead else ''})"
 
@@ -149,18 +230,19 @@ class Reading(Mapping[str, float]):
 class Questions:
     """The heads of one model, looked up by name."""
 
-    __slots__ = ("columns", "next_event", "thresholds")
+    __slots__ = ("columns", "next_event", "thresholds", "values")
 
     def __init__(self, heads: Sequence[Head]) -> None:
         binary = [head for head in heads if isinstance(head, BinaryHead)]
         self.columns = _Columns({head.name: head.start for head in binary})
+        self.values = _Columns({head.name: head for head in heads if isinstance(head, ValueHead)})
         self.thresholds = {head.name: head.threshold for head in binary}
         self.next_event: NextEventHead | None = next((head for head in heads if isinstance(head, NextEventHead)), None)
 
 
-class _Columns(dict[str, int]):
-    """Each question's output; one that isn't there is answered with those that are."""
+class _Columns(dict[str, _Column], Generic[_Column]):
+    """Each question's output or head; one that isn't there is answered with those that are."""
 
-    def __missing__(self, name: str) -> int:
+    def __missing__(self, name: str) -> _Column:
         known = ", ".join(map(repr, self)) or "none by name, only next()"
         raise KeyError(f"a reading must be asked for a question of its model, received {name!r}: it answers {known}")

@@ -11,7 +11,7 @@ from nearsight.backends import choose
 from nearsight.batch import Event, encoded, last_readings
 from nearsight.bundle import read_bundle
 from nearsight.errors import EventError
-from nearsight.heads import Questions, Reading
+from nearsight.heads import Questions, Reading, values_of
 from nearsight.manifest import Manifest
 from nearsight.session import Model, Session
 
@@ -74,6 +74,11 @@ class Readings(Mapping[str, NDArray[np.float32]]):
     def __getitem__(self, name: str) -> NDArray[np.float32]:
         column: NDArray[np.float32] = self._outputs[:, self._questions.columns[name]]
         return column
+
+    def value(self, name: str) -> NDArray[np.float64]:
+        """The number that the question `name` asks for: point, low and high `(H, 3)`. Raises `KeyError` for others."""
+        head = self._questions.values[name]
+        return values_of(self._outputs[:, head.start : head.start + head.size], head)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._questions.columns)

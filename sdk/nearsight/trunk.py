@@ -18,15 +18,15 @@ Weights = Mapping[str, NDArray[np.float32]]
 
 
 class Activation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What turns the logits `start` to `start + size` into probabilities."""
+    """What turns the logits `start` to `start + size` into answers."""
 
-    kind: str  # "sigmoid" or "softmax"
+    kind: str  # "sigmoid", "softmax" or, for numbers, "linear"
     start: int
     size: int
 
     def __post_init__(self) -> None:
-        if self.kind not in ("sigmoid", "softmax") or self.start < 0 or self.size < 1:
-            raise ValueError("an activation is a sigmoid or a softmax over at least one logit")
+        if self.kind not in ("sigmoid", "softmax", "linear") or self.start < 0 or self.size < 1:
+            raise ValueError("an activation is a sigmoid, a softmax or linear, of at least one logit")
 
 
 class Trunk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -166,6 +166,10 @@ def heads(ops: Ops, trunk: Trunk, weights: Mapping[str, Any], h: Any) -> Any:
     logits = ops.dense(h, weights["head_kernel"], weights["head_bias"])
     answers = []
     for part in trunk.activations:
-        activate = ops.sigmoid if part.kind == "sigmoid" else ops.softmax
-        answers.append(activate(ops.slice(logits, part.start, part.start + part.size)))
+        piece = ops.slice(logits, part.start, part.start + part.size)
+        answers.append({"sigmoid": ops.sigmoid, "softmax": ops.softmax, "linear": _same}[part.kind](piece))
     return ops.concat(answers) if len(answers) > 1 else answers[0]
+
+
+def _same(x: Any) -> Any:
+    return x

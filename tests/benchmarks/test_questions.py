@@ -31,6 +31,8 @@ def histories():
         ask_codes=np.array([[70], [71], [72]], np.int32),
         ask_numbers=np.array([[0.5], [1.5], [2.5]], np.float32),
         ask_labels=np.array([[0], [-1], [1]], np.int8),
+        values=np.zeros((size, 0), np.float32),
+        ask_values=np.zeros((3, 0), np.float32),
         fields={"price": np.array([np.nan, *range(1, size)]), "shop": np.array(["x"] * size)},
     )
 

@@ -67,6 +67,8 @@ def lived(seed, users=USERS):
         ask_codes=ask_codes,
         ask_numbers=ask_numbers,
         ask_labels=np.full((users, 2), -1, np.int8),
+        values=np.zeros((size, 0), np.float32),
+        ask_values=np.zeros((users, 0), np.float32),
         fields=fields,
     )
 

@@ -4,7 +4,7 @@ import pytest
 
 from nearsight.errors import InputError
 from nearsight.spec import Reset
-from nearsight_training.config import Cleaning, Decision, Inactive, LogConfig, Target
+from nearsight_training.config import Cleaning, Decision, Inactive, Label, LogConfig, Target, Value
 from nearsight_training.declaration import read_declaration, seconds
 
 SHOP = """
@@ -178,3 +178,58 @@ def test_what_is_wrong_in_a_file_is_named_by_line_and_key_with_the_nearest_word(
 def test_a_word_above_all_tables_is_found_as_well(declared):
     with pytest.raises(InputError, match=r"line 2 isn't .*unknown field `next_evnt`.*: did you mean 'next_event'\?"):
         declared("# a comment\nnext_evnt = true\n[log]\nuser = 'x'\n")
+
+
+def test_numbers_late_labels_and_rhythms_are_declared(declared):
+    found = declared("""
+[log]
+reset_after = "30m"
+[[question]]
+kind = "value"
+name = "score"
+field = "stars"
+how = "next"
+events = ["survey"]
+within = "14d"
+coverage = 0.8
+[[question]]
+kind = "label"
+name = "fraud"
+column = "chargeback"
+per = "session"
+yes = ["lost"]
+delay = "90d"
+[[question]]
+kind = "inactive"
+name = "leaves"
+for = "30d"
+rhythm = 3.0
+""")
+    assert found.values == (
+        Value(name="score", field="stars", within_seconds=14 * DAY, how="next", events=("survey",), coverage=0.8),
+    )
+    fraud, leaves = found.targets
+    assert fraud == Label(
+        name="fraud",
+        column="chargeback",
+        per="session",
+        yes=("lost",),
+        delay_seconds=90 * DAY,
+        session_gap_seconds=1800.0,
+    )
+    assert leaves == Inactive(name="leaves", within_seconds=30 * DAY, rhythm=3.0)
+    assert found.horizon_seconds == 90 * DAY + 1800
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('kind = "label"\nname = "f"\ncolumn = "c"\ndelay = "9d"\nper = "session"', "needs the gap that ends one"),
+        ('kind = "label"\nname = "f"\ncolumn = "c"', "delay"),
+        ('kind = "value"\nname = "f"\nfield = "c"\nwithin = "9d"\ncoverage = 1.5', "between 0 and 1"),
+        ('kind = "inactive"\nname = "f"\nfor = "9d"\nrhythm = -1', "positive multiple"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(declared, text, words):
+    with pytest.raises(InputError, match=words):
+        declared(f"[[question]]\n{text}\n")

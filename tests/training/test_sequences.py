@@ -30,6 +30,8 @@ def numbered(lengths, questions=()):
         ask_codes=np.full((len(asked), 1), 2, np.int32),
         ask_numbers=asked.astype(np.float32)[:, np.newaxis],
         ask_labels=np.ones((len(asked), 1), np.int8),
+        values=np.zeros((size, 0), np.float32),
+        ask_values=np.zeros((len(asked), 0), np.float32),
         fields={"price": np.arange(size, dtype=np.float64)},
     )
 

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nearsight.heads import BinaryHead, Head
+from nearsight.heads import BinaryHead, Head, ValueHead
 from nearsight_training.histories import Histories
 from nearsight_training.network import takes_asks
 from nearsight_training.sequences import batches, crops, rounds
 from nearsight_training.tensorflow import tf
 
-__all__ = ["Answers", "answers", "probabilities", "scored"]
+__all__ = ["Answers", "answers", "probabilities", "scored", "valued"]
 
 _BATCH_EVENTS = 16384
 
@@ -44,11 +44,17 @@ def answers(model: Any, histories: Histories) -> Answers:
 
 
 def probabilities(logits: NDArray[np.float32], head: Head) -> NDArray[np.float64]:
-    """A head's calibrated probabilities from the logits `(n, O)`: `(n,)` of yes, or `(n, V)` of each next event."""
+    """A head's calibrated outputs from the logits `(n, O)`, as its graphs give them.
+
+    `(n,)` probabilities of yes, `(n, V)` of each next event, or the `(n, 3)` outputs of a number.
+    """
     columns = logits[:, head.start : head.start + head.size].astype(np.float64)
     if isinstance(head, BinaryHead):
         yes: NDArray[np.float64] = 1 / (1 + np.exp(-(columns[:, 0] * head.scale + head.offset)))
         return yes
+    if isinstance(head, ValueHead):
+        outputs: NDArray[np.float64] = columns * head.scale + np.array(head.offsets)
+        return outputs
     powers = np.exp((columns - columns.max(1, keepdims=True)) / head.temperature)
     shares: NDArray[np.float64] = powers / powers.sum(1, keepdims=True)
     return shares
@@ -62,6 +68,18 @@ def scored(histories: Histories, head: BinaryHead, cutoff: float | None) -> tupl
     if cutoff is None:
         return False, np.flatnonzero(histories.labels[:, head.start] >= 0)
     return True, np.flatnonzero((histories.ask_labels[:, head.start] >= 0) & (histories.ask_time == cutoff))
+
+
+def valued(
+    histories: Histories, head: ValueHead, cutoff: float | None
+) -> tuple[bool, NDArray[np.int64], NDArray[np.float64]]:
+    """What a number's head is judged on, as `scored` does; returns the numbers too."""
+    column = (head.start - histories.labels.shape[1]) // head.size
+    if cutoff is None:
+        known = np.flatnonzero(~np.isnan(histories.values[:, column]))
+        return False, known, histories.values[known, column].astype(np.float64)
+    known = np.flatnonzero(~np.isnan(histories.ask_values[:, column]) & (histories.ask_time == cutoff))
+    return True, known, histories.ask_values[known, column].astype(np.float64)
 
 
 def _signature(model: Any) -> list[Any]:

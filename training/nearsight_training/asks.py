@@ -27,9 +27,9 @@ def drawn_asks(log: EventLog, config: LogConfig, split: Plan) -> Asks:
     Training and validation: up to `config.asks` per event, in the silence that follows it, as far as its label can be
     known; with a cut-off, also one per user at `Plan.rehearsal`. Test: one per user at the cut-off.
     """
-    horizon = max((target.within_seconds or 0.0 for target in config.targets), default=0.0)
-    parts = [_in_silences(log, config, split, split.train_until - horizon)] if config.targets else []
-    if split.cutoff is not None and split.rehearsal is not None and config.targets:
+    horizon, asked = config.horizon_seconds, bool(config.targets or config.values)
+    parts = [_in_silences(log, config, split, split.train_until - horizon)] if asked else []
+    if split.cutoff is not None and split.rehearsal is not None and asked:
         parts.append(_at(log, np.where(split.users == TEST, split.cutoff, split.rehearsal)))
     columns = [np.concatenate([part[k] for part in parts]) if parts else np.zeros(0) for k in range(3)]
     order = np.lexsort((columns[2], columns[1], columns[0]))

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearsight.errors import InputError
-from nearsight.heads import BinaryHead, NextEventHead
+from nearsight.heads import BinaryHead, Head, NextEventHead, ValueHead
+from nearsight_training.amounts import amounts
 from nearsight_training.answers import Answers, probabilities, scored
 from nearsight_training.calibration import platt
 from nearsight_training.gate import Gate, Rival
@@ -38,7 +39,7 @@ Floats = NDArray[np.float64]
 
 def gated(
     prepared: Prepared,
-    heads: tuple[BinaryHead | NextEventHead, ...],
+    heads: tuple[Head, ...],
     given: Answers,
     cutoff: float | None,
     seed: int,
@@ -53,6 +54,9 @@ def gated(
     for head in heads:
         if isinstance(head, BinaryHead):
             gates[head.name] = _Binary(prepared, head, given, cutoff, seed).gate()
+        elif isinstance(head, ValueHead):
+            if (gate := amounts(prepared, head, given, cutoff, seed)) is not None:
+                gates[head.name] = gate
         elif (prepared.histories.select(TEST).next_codes > 0).any():
             gates[head.name] = _next_event(prepared, head, given, seed)
         progress.advance(head.name)
@@ -103,7 +107,7 @@ class _Binary:
 
     def buyers(self) -> Floats:
         """BG/NBD's probabilities. Raises `InputError` where the question isn't one of purchases."""
-        if self.head.within_seconds is None or self.spec.clock is None:
+        if self.head.within_seconds is None or self.head.rhythm is not None or self.spec.clock is None:
             raise InputError("it needs a question about events within a time")
         events = frozenset(self.head.events)
         answered = known_answers(self.train, self._questions(self.train), events, _MOST_CURVE, self.seed)

@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from nearsight_training.config import Decision
 from nearsight_training.metrics import best_threshold
 
-__all__ = ["platt", "temperature", "threshold"]
+__all__ = ["conformal", "platt", "temperature", "threshold"]
 
 _BEST_F1 = Decision()
 _WIDEST = 3.0  # the temperature lies between exp(-3) and exp(3)
@@ -36,6 +36,19 @@ def temperature(logits: NDArray[np.floating], codes: NDArray[np.integer]) -> flo
         return float(np.mean(total - scaled[np.arange(len(rows)), columns]))
 
     return float(np.exp(minimize_scalar(surprise, bounds=(-_WIDEST, _WIDEST), method="bounded").x))
+
+
+def conformal(
+    outputs: NDArray[np.floating], truth: NDArray[np.floating], coverage: float
+) -> tuple[float, float, float]:
+    """What to add to point, low and high `(n, 3)` so that they fit the truth `(n,)`.
+
+    The point's mean error becomes 0; low and high each leave `(1 - coverage) / 2` of the truth outside, with the
+    margin of a sample of this size (conformalised quantile regression: Romano, Patterson & Candès 2019).
+    """
+    share = min((1 + coverage) / 2 * (1 + 1 / max(len(truth), 1)), 1.0)
+    point = float(np.mean(truth - outputs[:, 0]))
+    return point, -float(np.quantile(outputs[:, 1] - truth, share)), float(np.quantile(truth - outputs[:, 2], share))
 
 
 def threshold(labels: NDArray[np.integer], probabilities: NDArray[np.floating], decision: Decision = _BEST_F1) -> float:

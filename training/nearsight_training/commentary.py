@@ -27,7 +27,8 @@ def commented(
 
     `source` and `out` are named in the command that trains.
     """
-    asked = (_question(survey, each, shares.get(each.name, {})) for each in declaration.question)
+    drafted = (each for each in declaration.question if isinstance(each, WillDo | Leaves))
+    asked = (_question(survey, each, shares.get(each.name, {})) for each in drafted)
     about = (_log(survey, declaration.log), _clean(survey, declaration.clean))
     parts = (_head(survey, source, out), _next(declaration), *about, *asked, _more())
     return "\n\n".join("\n".join(part) for part in parts) + "\n"

@@ -6,7 +6,19 @@ import msgspec
 
 from nearsight.spec import Reset
 
-__all__ = ["Cleaning", "Decision", "Fitting", "Inactive", "LogConfig", "Size", "TableConfig", "Target"]
+__all__ = [
+    "Asked",
+    "Cleaning",
+    "Decision",
+    "Fitting",
+    "Inactive",
+    "Label",
+    "LogConfig",
+    "Size",
+    "TableConfig",
+    "Target",
+    "Value",
+]
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,19 +59,101 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if sum(each is not None for each in given) != 1:
             raise ValueError("a question about events needs one of within_seconds, within_events, session_gap_seconds")
 
+    @property
+    def horizon_seconds(self) -> float:
+        """How far the question looks ahead in time, 0 where it counts events."""
+        return self.within_seconds or 0.0
+
 
 class Inactive(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="inactive"):
     """A yes/no question: will the user leave, that is do nothing for `within_seconds`?
 
     `events` are those that count as doing something, all of them where it is empty. With `active_within_seconds`, only
-    a user who did something as recently as that can still leave: of others it is neither learned nor scored.
+    a user who did something as recently as that can still leave: of others it is neither learned nor scored. With
+    `rhythm`, a user has left after that many times the mean gap between their own events so far, where that is less
+    than `within_seconds`: who came every day has left after days, who came every month hasn't.
     """
 
     name: str
     within_seconds: float
     events: tuple[str, ...] = ()
     active_within_seconds: float | None = None
+    rhythm: float | None = None
     decision: Decision = Decision()
+
+    def __post_init__(self) -> None:
+        if self.rhythm is not None and not self.rhythm > 0:
+            raise ValueError(f"a rhythm is a positive multiple of the mean gap, received {self.rhythm:g}")
+
+    @property
+    def horizon_seconds(self) -> float:
+        """How far the question looks ahead at most."""
+        return self.within_seconds
+
+
+class Label(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="label"):
+    """A yes/no question whose answer is a column that is filled in later, as with fraud that is found out.
+
+    `per` says of what it is: this event, this session (which ends after `session_gap_seconds` of silence; yes where one
+    of its rows says yes) or this user. The answer counts as known `delay_seconds` after the event, the session's last
+    event or the user's first one. A value is yes where it is one of `yes`, or 1, true or yes where there are none; an
+    empty one isn't known. The column is never read as a field.
+    """
+
+    name: str
+    column: str
+    per: Literal["event", "session", "user"] = "event"
+    yes: tuple[str, ...] = ()
+    delay_seconds: float = 0.0
+    session_gap_seconds: float | None = None
+    decision: Decision = Decision()
+
+    def __post_init__(self) -> None:
+        if self.per not in ("event", "session", "user"):
+            raise ValueError(f"a label is one per event, session or user, received {self.per!r}")
+        if (self.per == "session") != (self.session_gap_seconds is not None):
+            raise ValueError("a label per session needs the gap that ends one, and no other does")
+        if not self.delay_seconds >= 0:
+            raise ValueError(f"a label's delay can't be negative, received {self.delay_seconds:g}")
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """No event answers it."""
+        return ()
+
+    @property
+    def horizon_seconds(self) -> float:
+        """How long after the event, or after its session's silence, the answer comes."""
+        return self.delay_seconds + (self.session_gap_seconds or 0.0)
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="value"):
+    """A number to come within `within_seconds`, as a point and an interval that holds `coverage` of the cases.
+
+    `how` "total": the sum of `field` over `events`, over all events where there are none (spend); "next": what `field`
+    says in the next of `events`, not known where none comes in time (a satisfaction score).
+    """
+
+    name: str
+    field: str
+    within_seconds: float
+    how: Literal["total", "next"] = "total"
+    events: tuple[str, ...] = ()
+    coverage: float = 0.9
+
+    def __post_init__(self) -> None:
+        if self.how not in ("total", "next"):
+            raise ValueError(f"a number is a total or the next one, received {self.how!r}")
+        if not 0 < self.coverage < 1:
+            raise ValueError(f"an interval holds a share between 0 and 1 of the cases, received {self.coverage:g}")
+
+    @property
+    def horizon_seconds(self) -> float:
+        """How far the question looks ahead."""
+        return self.within_seconds
+
+
+Asked = Target | Inactive | Label  # what is answered by yes or no
 
 
 class Size(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,6 +178,7 @@ class Fitting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     dropout: float = 0.1
     ask_weight: float = 1.0
     next_weight: float = 0.3
+    value_weight: float = 0.3
     teach: bool = True
     seed: int = 1
 
@@ -129,7 +224,8 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     fields: tuple[str, ...] | None = None
     categories: tuple[str, ...] = ()
     trusted: tuple[str, ...] = ()
-    targets: tuple[Target | Inactive, ...] = ()
+    targets: tuple[Asked, ...] = ()
+    values: tuple[Value, ...] = ()
     next_event: bool = True
     split: str = "time"
     cutoff: str | float | None = None
@@ -142,6 +238,11 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     window: int = 32
     size: Size = Size()
     fitting: Fitting = Fitting()
+
+    @property
+    def horizon_seconds(self) -> float:
+        """How far the farthest question looks ahead in time."""
+        return max((each.horizon_seconds for each in (*self.targets, *self.values)), default=0.0)
 
 
 class TableConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="table"):

@@ -2,16 +2,16 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
 from nearsight.errors import InputError
 from nearsight.spec import Reset
-from nearsight_training.config import Cleaning, Decision, Inactive, LogConfig, Target
+from nearsight_training.config import Cleaning, Decision, Inactive, Label, LogConfig, Target, Value
 from nearsight_training.misreading import misread
 
-__all__ = ["Columns", "Declaration", "Leaves", "WillDo", "read_declaration", "seconds"]
+__all__ = ["Amount", "Columns", "Declaration", "Later", "Leaves", "WillDo", "read_declaration", "seconds"]
 
 _DEFAULT = LogConfig()
 _NEVER = Reset()
@@ -82,11 +82,13 @@ class Leaves(
     span: str
     events: tuple[str, ...] = ()
     active_within: str | None = None
+    rhythm: float | None = None
     precision: float | None = None
     miss_costs: float | None = None
 
     def __post_init__(self) -> None:
         Decision(precision=self.precision, miss_costs=self.miss_costs)
+        Inactive(name=self.name, within_seconds=1.0, rhythm=self.rhythm)
 
     def target(self, _: Reset = _NEVER) -> Inactive:
         """The same with its durations in seconds. Raises `InputError` where one isn't a duration."""
@@ -95,7 +97,64 @@ class Leaves(
             within_seconds=seconds(self.span),
             events=self.events,
             active_within_seconds=_seconds(self.active_within),
+            rhythm=self.rhythm,
             decision=Decision(precision=self.precision, miss_costs=self.miss_costs),
+        )
+
+
+class Later(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="label"):
+    """See `Label`, and `Decision` for the last two; `delay` is a duration, "0s" where the answer is there at once."""
+
+    name: str
+    column: str
+    delay: str
+    per: Literal["event", "session", "user"] = "event"
+    yes: tuple[str, ...] = ()
+    precision: float | None = None
+    miss_costs: float | None = None
+
+    def __post_init__(self) -> None:
+        Decision(precision=self.precision, miss_costs=self.miss_costs)
+
+    def target(self, reset: Reset = _NEVER) -> Label:
+        """The same with its delay in seconds; raises as `WillDo.target` does."""
+        if self.per == "session" and reset.gap_seconds is None:
+            raise InputError(
+                "a label per session needs the gap that ends one, received none: add reset_after, as in 30m"
+            )
+        return Label(
+            name=self.name,
+            column=self.column,
+            per=self.per,
+            yes=self.yes,
+            delay_seconds=0.0 if re.fullmatch(r"0+\s*[smhdw]?", self.delay.strip()) else seconds(self.delay),
+            session_gap_seconds=reset.gap_seconds if self.per == "session" else None,
+            decision=Decision(precision=self.precision, miss_costs=self.miss_costs),
+        )
+
+
+class Amount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="value"):
+    """See `Value`; `within` is a duration."""
+
+    name: str
+    field: str
+    within: str
+    how: Literal["total", "next"] = "total"
+    events: tuple[str, ...] = ()
+    coverage: float = 0.9
+
+    def __post_init__(self) -> None:
+        Value(name=self.name, field=self.field, within_seconds=1.0, how=self.how, coverage=self.coverage)
+
+    def value(self) -> Value:
+        """The same with its duration in seconds. Raises `InputError` where it isn't one."""
+        return Value(
+            name=self.name,
+            field=self.field,
+            within_seconds=seconds(self.within),
+            how=self.how,
+            events=self.events,
+            coverage=self.coverage,
         )
 
 
@@ -105,7 +164,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     log: Columns = Columns()
     clean: Cleaning = Cleaning()
     next_event: bool = True
-    question: tuple[WillDo | Leaves, ...] = ()
+    question: tuple[WillDo | Leaves | Later | Amount, ...] = ()
 
     def config(self) -> LogConfig:
         """A training with these columns and questions, all else as by default. Raises `InputError` as they do."""
@@ -122,7 +181,8 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             min_users=log.min_users,
             reset=reset,
             clean=self.clean,
-            targets=tuple(question.target(reset) for question in self.question),
+            targets=tuple(each.target(reset) for each in self.question if not isinstance(each, Amount)),
+            values=tuple(each.value() for each in self.question if isinstance(each, Amount)),
             next_event=self.next_event,
         )
 
@@ -134,7 +194,7 @@ def _names(*kinds: type[msgspec.Struct]) -> tuple[str, ...]:
 _KEYS = {  # by table, the last one for tables without a name: what a file may say
     "log": _names(Columns),
     "clean": _names(Cleaning),
-    "question": ("kind", *_names(WillDo, Leaves), "will_do", "inactive"),
+    "question": ("kind", *_names(WillDo, Leaves, Later, Amount), "will_do", "inactive", "label", "value"),
     "": _names(Declaration),
 }
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearsight.errors import InputError
-from nearsight.heads import BinaryHead, Head
+from nearsight.heads import BinaryHead, Head, NextEventHead, ValueHead
 from nearsight_training.config import Fitting
 from nearsight_training.histories import Histories
 from nearsight_training.network import takes_asks
@@ -30,32 +30,64 @@ def seeded(seed: int) -> None:
 
 
 class BatchLoss:
-    """A batch's loss as `(sum, weight)`: binary cross-entropy per known label, plus the next event's cross-entropy."""
+    """A batch's loss as `(sum, weight)`: what each kind of head adds, per known answer of the first kind there is.
+
+    Binary cross-entropy; a number's squared error and its two quantiles' pinball losses (Koenker & Bassett 1978), in
+    standard deviations; the next event's cross-entropy.
+    """
 
     def __init__(self, heads: Sequence[Head], fitting: Fitting) -> None:
         self.binary = sum(isinstance(head, BinaryHead) for head in heads)
-        self.next_event = next((head for head in heads if not isinstance(head, BinaryHead)), None)
+        self.values = [head for head in heads if isinstance(head, ValueHead)]
+        self.next_event = next((head for head in heads if isinstance(head, NextEventHead)), None)
         self.fitting = fitting
 
     def __call__(self, logits: Any, labels: Any, next_codes: Any) -> tuple[Any, Any]:
-        """`logits (B, W, O)`, `labels (B, W, H)` (-1: unknown), `next_codes (B, T)`, W = T or 2·T → two scalars."""
-        loss, weight = tf.constant(0.0), tf.constant(0.0)
-        if self.binary:
-            events, places = tf.shape(next_codes)[1], tf.range(tf.shape(labels)[1])
-            each = tf.where(places < events, 1.0, self.fitting.ask_weight)[tf.newaxis, :, tf.newaxis]
-            known = each * tf.cast(labels >= 0, tf.float32)
-            truth = tf.cast(tf.maximum(labels, 0), tf.float32)
-            losses = tf.nn.sigmoid_cross_entropy_with_logits(truth, logits[..., : self.binary])
-            loss, weight = tf.reduce_sum(losses * known), tf.reduce_sum(known)
-        if self.next_event is not None:
-            guesses = logits[:, : tf.shape(next_codes)[1], self.next_event.start :]
-            known = self._next_share() * tf.cast(next_codes > 0, tf.float32)
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(next_codes - 1, 0), guesses)
-            loss, weight = loss + tf.reduce_sum(losses * known), weight + (0.0 if self.binary else tf.reduce_sum(known))
-        return loss, weight
+        """`logits (B, W, O)`, `labels (B, W, H + V)`, `next_codes (B, T)`, W = T or 2·T → two scalars.
 
-    def _next_share(self) -> float:
-        return self.fitting.next_weight if self.binary else 1.0
+        Labels are what `answers_of` gives.
+        """
+        events, places = tf.shape(next_codes)[1], tf.range(tf.shape(labels)[1])
+        each = tf.where(places < events, 1.0, self.fitting.ask_weight)[tf.newaxis, :, tf.newaxis]
+        parts = []
+        if self.binary:
+            parts.append(self._binary_loss(logits, labels[..., : self.binary], each))
+        if self.values:
+            parts.append(self._value_loss(logits, labels[..., self.binary :], each[..., 0]))
+        if self.next_event is not None:
+            parts.append(self._next_loss(logits[:, :events, self.next_event.start :], next_codes))
+        shares = [1.0, *([self.fitting.value_weight] if self.binary and self.values else []), self.fitting.next_weight]
+        return tf.add_n([share * part[0] for share, part in zip(shares, parts, strict=False)]), parts[0][1]
+
+    def answers_of(self, batch: Batch) -> NDArray[np.float32]:
+        """The batch's labels (-1: unknown) and its numbers in standard deviations (NaN: unknown), `(B, W, H + V)`."""
+        columns = [batch.labels[..., : self.binary].astype(np.float32)]
+        for index, head in enumerate(self.values):
+            shares = (np.clip(batch.values[..., index], head.low, head.high) - head.low) / (head.high - head.low)
+            columns.append(((shares - head.offsets[0]) / head.scale)[..., np.newaxis].astype(np.float32))
+        return np.concatenate(columns, -1)
+
+    def _binary_loss(self, logits: Any, labels: Any, each: Any) -> tuple[Any, Any]:
+        known = each * tf.cast(labels >= 0, tf.float32)
+        losses = tf.nn.sigmoid_cross_entropy_with_logits(tf.maximum(labels, 0.0), logits[..., : self.binary])
+        return tf.reduce_sum(losses * known), tf.reduce_sum(known)
+
+    def _value_loss(self, logits: Any, numbers: Any, each: Any) -> tuple[Any, Any]:
+        losses, weight = [], []
+        for index, head in enumerate(self.values):
+            known = each * tf.cast(tf.math.is_finite(numbers[..., index]), tf.float32)
+            truth = tf.where(known > 0, numbers[..., index], 0.0)
+            point, low, high = (truth - logits[..., head.start + k] for k in range(head.size))
+            tail = (1 - head.coverage) / 2
+            pinball = tf.maximum(tail * low, (tail - 1) * low) + tf.maximum((1 - tail) * high, -tail * high)
+            losses.append(tf.reduce_sum(known * (tf.square(point) / 2 + pinball)))
+            weight.append(tf.reduce_sum(known))
+        return tf.add_n(losses), tf.add_n(weight)
+
+    def _next_loss(self, guesses: Any, next_codes: Any) -> tuple[Any, Any]:
+        known = tf.cast(next_codes > 0, tf.float32)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(next_codes - 1, 0), guesses)
+        return tf.reduce_sum(losses * known), tf.reduce_sum(known)
 
 
 def fit(
@@ -105,7 +137,8 @@ class _Step:
         self.model, self.loss, self.optimiser, self.before = model, loss, optimiser, before
         self.count = 0
         shapes = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
-        targets = [tf.TensorSpec([None, None, loss.binary], tf.float32), tf.TensorSpec([None, None], tf.int32)]
+        answered = loss.binary + len(loss.values)
+        targets = [tf.TensorSpec([None, None, answered], tf.float32), tf.TensorSpec([None, None], tf.int32)]
         self._learn = tf.function(self._learned, input_signature=[*shapes, *targets])
         self._look = tf.function(self._looked, input_signature=[*shapes, *targets])
         self._move = tf.function(self._moved)
@@ -140,8 +173,7 @@ class _Step:
         return np.sum([[each[0].numpy(), each[1].numpy()] for each in found], 0)
 
     def _inputs(self, batch: Batch) -> tuple[Any, ...]:
-        labels = batch.labels[..., : self.loss.binary].astype(np.float32)
-        return batch.codes, batch.numbers, labels, batch.next_codes
+        return batch.codes, batch.numbers, self.loss.answers_of(batch), batch.next_codes
 
     def _learned(self, codes: Any, numbers: Any, labels: Any, next_codes: Any) -> tuple[Any, Any, Any]:
         variables = self.model.trainable_variables

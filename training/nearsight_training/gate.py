@@ -9,7 +9,7 @@ from nearsight_training.metrics import Interval
 __all__ = ["ENOUGH", "Gate", "Rival", "compared", "lost", "verdict"]
 
 ENOUGH = 100  # users with the rarer answer; with fewer of them nothing is claimed
-_UNITS = {"auc": "AUC", "log_loss": "log loss"}
+_UNITS = {"auc": "AUC", "log_loss": "log loss", "rmse": "root mean squared error"}
 _PARTS = {"time": "when events happen", "order": "which event was last"}
 
 
@@ -22,11 +22,11 @@ class Rival(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
-    """A head of the network beside simpler models, by `figure`: "auc", or "log_loss" where less is better.
+    """A head of the network beside simpler models, by `figure`: "auc", or "log_loss" and "rmse" where less is better.
 
-    `users` are those who tell: who gave the rarer answer, or have a next event. `absent` says which models aren't there
-    and why. `needs` says by how much the figure is worse for the same simple model without "time" (gaps, ages) or
-    "order" (which event was last).
+    `users` are those who tell: who gave the rarer answer, or have a known number or next event. `absent` says which
+    models aren't there and why. `needs` says by how much the figure is worse for the same simple model without "time"
+    (gaps, ages) or "order" (which event was last).
     """
 
     figure: str

@@ -15,7 +15,7 @@ _FIELD = "field:"  # how a raw field's array is named in the file
 
 @dataclass(frozen=True, kw_only=True)
 class Histories:
-    """H histories with E events and Q questions in all; B yes/no targets.
+    """H histories with E events and Q questions in all; B yes/no targets and V numbers.
 
     A history starts anew from an empty state where `fresh` says so, as the specification's `reset` asks, and labels
     look beyond that. A label is 1 (yes), 0 (no) or -1: unknown, because its horizon runs past the end of the data or
@@ -40,6 +40,8 @@ class Histories:
     ask_codes: NDArray[np.int32]  # (Q, K)
     ask_numbers: NDArray[np.float32]  # (Q, N)
     ask_labels: NDArray[Any]  # (Q, B)
+    values: NDArray[np.float32]  # (E, V) the numbers after each event, NaN where one isn't known
+    ask_values: NDArray[np.float32]  # (Q, V)
     fields: dict[str, NDArray[Any]] = field(default_factory=dict)  # (E,) each: float64 or str, as they came
 
     def __len__(self) -> int:
@@ -121,8 +123,8 @@ class Histories:
         return cut.take(np.flatnonzero(lengths)) if not lengths.all() else cut
 
 
-_PER_EVENT = ("codes", "numbers", "times", "names", "labels", "next_codes", "fresh")
-_PER_QUESTION = ("ask_after", "ask_time", "ask_codes", "ask_numbers", "ask_labels")
+_PER_EVENT = ("codes", "numbers", "times", "names", "labels", "values", "next_codes", "fresh")
+_PER_QUESTION = ("ask_after", "ask_time", "ask_codes", "ask_numbers", "ask_labels", "ask_values")
 
 
 def write_histories(path: Path, histories: Histories) -> None:

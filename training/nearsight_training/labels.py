@@ -7,29 +7,32 @@ from numpy.typing import NDArray
 
 from nearsight.cursor import segment_starts
 from nearsight.spec import Reset
-from nearsight_training.config import Inactive, Target
+from nearsight_training.config import Asked, Inactive, Label, Value
 from nearsight_training.log import EventLog
 
-__all__ = ["UNKNOWN", "ask_labels", "event_labels", "next_index"]
+__all__ = ["UNKNOWN", "ask_labels", "ask_values", "event_labels", "event_values", "next_index"]
 
 UNKNOWN = -1
 Found = tuple[NDArray[np.bool_], NDArray[np.bool_]]  # whether it happened, and whether that is known, (n,) each
 
 
-def event_labels(log: EventLog, target: Target | Inactive, until: NDArray[np.float64]) -> NDArray[np.int8]:
+def event_labels(log: EventLog, target: Asked, until: NDArray[np.float64]) -> NDArray[np.int8]:
     """The target's label after each event, (E,): 1 where one of its events lies in `(t, t + within]`, else 0.
 
     For `Inactive` it is the other way round, and unknown where the user isn't active at `t`. Unknown (-1), yes or no
     alike, where `t + within` lies past `until` `(E,)`: were only the negatives left out, the labels near the end would
-    all be positive. So it is where the next k events, or the gap that ends a session, lie past it.
+    all be positive. So it is where the next k events, or the gap that ends a session, lie past it. For `Label` it is
+    what the log's outcome says, unknown where that is empty or comes later than `until`.
     """
-    asked = _Asked(log, log.times, np.arange(1, len(log.times) + 1), log.owners, until)
+    asked = _after_events(log, until)
+    if isinstance(target, Label) and target.per == "event":
+        return np.where(log.times + target.delay_seconds <= until, log.outcomes[target.name], UNKNOWN).astype(np.int8)
     return _labels(asked, target, _first_later(log))
 
 
 def ask_labels(
     log: EventLog,
-    target: Target | Inactive,
+    target: Asked,
     history: NDArray[np.int64],
     after: NDArray[np.int64],
     times: NDArray[np.float64],
@@ -41,6 +44,24 @@ def ask_labels(
     """
     following = log.starts[history] + after
     return _labels(_Asked(log, times, following, history, until), target, following)
+
+
+def event_values(log: EventLog, target: Value, until: NDArray[np.float64]) -> NDArray[np.float32]:
+    """The number asked for after each event, (E,): of events in `(t, t + within]`, NaN where that isn't known."""
+    return _values(_after_events(log, until), target, _first_later(log))
+
+
+def ask_values(
+    log: EventLog,
+    target: Value,
+    history: NDArray[np.int64],
+    after: NDArray[np.int64],
+    times: NDArray[np.float64],
+    until: NDArray[np.float64],
+) -> NDArray[np.float32]:
+    """The same for questions `(Q,)`; see `ask_labels`."""
+    following = log.starts[history] + after
+    return _values(_Asked(log, times, following, history, until), target, following)
 
 
 def next_index(log: EventLog) -> NDArray[np.int64]:
@@ -67,8 +88,14 @@ class _Asked:
         return self.log.starts[self.history] + self.log.lengths[self.history]
 
 
-def _labels(asked: _Asked, target: Target | Inactive, first_later: NDArray[np.int64]) -> NDArray[np.int8]:
+def _after_events(log: EventLog, until: NDArray[np.float64]) -> _Asked:
+    return _Asked(log, log.times, np.arange(1, len(log.times) + 1), log.owners, until)
+
+
+def _labels(asked: _Asked, target: Asked, first_later: NDArray[np.int64]) -> NDArray[np.int8]:
     log = asked.log
+    if isinstance(target, Label):
+        return _outcomes(asked, target)
     meant = np.isin(log.names, target.events) if target.events else np.ones(len(log.names), bool)
     hits = np.append(np.flatnonzero(meant), len(log.times))
     if isinstance(target, Inactive):
@@ -82,7 +109,53 @@ def _labels(asked: _Asked, target: Target | Inactive, first_later: NDArray[np.in
     return np.where(known, happened, UNKNOWN).astype(np.int8)
 
 
-def _in_time(asked: _Asked, hits: NDArray[np.int64], first_later: NDArray[np.int64], within: float) -> Found:
+def _values(asked: _Asked, target: Value, first_later: NDArray[np.int64]) -> NDArray[np.float32]:
+    log = asked.log
+    meant = np.isin(log.names, target.events) if target.events else np.ones(len(log.names), bool)
+    numbers, horizon = log.fields[target.field], asked.times + target.within_seconds
+    if target.how == "total":
+        sums = np.append(0.0, np.cumsum(np.where(meant, np.nan_to_num(numbers), 0.0)))
+        found = sums[_stops(log, asked.history, horizon)] - sums[first_later]
+    else:
+        hits = np.append(np.flatnonzero(meant), len(log.times))
+        first = hits[np.searchsorted(hits, first_later)]
+        in_time = (first < asked.ends) & (np.append(log.times, np.inf)[first] <= horizon)
+        found = np.where(in_time, np.append(numbers, np.nan)[first], np.nan)
+    return np.where(horizon <= asked.until, found, np.nan).astype(np.float32)
+
+
+def _stops(log: EventLog, history: NDArray[np.int64], horizon: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The first event of the history, or its end, later than each `horizon` `(n,)`."""
+    asks = np.repeat([False, True], [len(log.times), len(horizon)])
+    order = np.lexsort((asks, np.append(log.times, horizon), np.append(log.owners, history)))
+    stops = np.empty(len(horizon), np.int64)
+    stops[order[asks[order]] - len(log.times)] = np.cumsum(~asks[order])[asks[order]]
+    return stops
+
+
+def _outcomes(asked: _Asked, target: Label) -> NDArray[np.int8]:
+    """What is known later of the session or the user; of an event nothing is asked at another moment than its own."""
+    log, known = asked.log, np.zeros(len(asked.times), bool)
+    if target.per == "event":
+        return np.full(len(known), UNKNOWN, np.int8)
+    begins, settled = log.starts, log.times[log.starts]
+    part = asked.history
+    if target.session_gap_seconds is not None:
+        reset = Reset(gap_seconds=target.session_gap_seconds)
+        begins = segment_starts(reset, log.times, log.starts, len(log.times))
+        last = log.times[np.append(begins[1:], len(log.times)) - 1]
+        part = np.searchsorted(begins, asked.following - 1, "right") - 1
+        known = asked.times - log.times[asked.following - 1] <= target.session_gap_seconds
+        settled = last + target.session_gap_seconds
+    else:
+        known = ~known
+    said = np.maximum.reduceat(log.outcomes[target.name], begins)[part]
+    return np.where(known & (settled[part] + target.delay_seconds <= asked.until), said, UNKNOWN).astype(np.int8)
+
+
+def _in_time(
+    asked: _Asked, hits: NDArray[np.int64], first_later: NDArray[np.int64], within: float | NDArray[np.float64]
+) -> Found:
     first = hits[np.searchsorted(hits, first_later)]
     horizon = asked.times + within
     happened = (first < asked.ends) & (np.append(asked.log.times, np.inf)[first] <= horizon)
@@ -90,13 +163,27 @@ def _in_time(asked: _Asked, hits: NDArray[np.int64], first_later: NDArray[np.int
 
 
 def _inactive(asked: _Asked, target: Inactive, hits: NDArray[np.int64], first_later: NDArray[np.int64]) -> Found:
-    happened, known = _in_time(asked, hits, first_later, target.within_seconds)
+    within: float | NDArray[np.float64] = target.within_seconds
+    if target.rhythm is not None:
+        within = np.minimum(within, target.rhythm * _mean_gaps(asked, hits, first_later))
+    happened, known = _in_time(asked, hits, first_later, within)
+    if target.rhythm is not None:  # who comes often is known sooner, and would be the rule near the end
+        known &= asked.times + target.within_seconds <= asked.until
     # The latest event that counts so far, or one of an earlier history.
     last = np.append(hits, UNKNOWN)[np.searchsorted(hits, first_later) - 1]
     active = last >= asked.log.starts[asked.history]
     if target.active_within_seconds is not None:
         active &= asked.times - asked.log.times[last] <= target.active_within_seconds
     return ~happened, known & active
+
+
+def _mean_gaps(asked: _Asked, hits: NDArray[np.int64], first_later: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The mean gap in seconds between the events that count so far; infinite where there are fewer than two times."""
+    first = np.searchsorted(hits, asked.log.starts[asked.history])
+    count = np.searchsorted(hits, first_later) - first
+    times = np.append(asked.log.times, 0.0)
+    span = times[hits[np.maximum(first + count - 1, 0)]] - times[hits[first]]
+    return np.where((count > 1) & (span > 0), span / np.maximum(count - 1, 1), np.inf)
 
 
 def _among(asked: _Asked, hits: NDArray[np.int64], stop: NDArray[np.int64]) -> Found:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nearsight.errors import InputError
 from nearsight.spec import Spec
-from nearsight_training.config import Inactive, Target
+from nearsight_training.config import Asked
 from nearsight_training.histories import Histories
 from nearsight_training.log import EventLog
 from nearsight_training.metrics import auc
@@ -59,9 +59,7 @@ def is_joined(log: EventLog, values: NDArray[Any], who: Doers) -> bool:
     return bool(improbable and (filled & who.later).sum() >= _FEWEST_EARLY)
 
 
-def check_columns(
-    log: EventLog, fields: Sequence[str], targets: Sequence[Target | Inactive], trusted: Sequence[str]
-) -> None:
+def check_columns(log: EventLog, fields: Sequence[str], targets: Sequence[Asked], trusted: Sequence[str]) -> None:
     """Raises `InputError` for a field that tells who will do what a question asks for, unless it is `trusted`."""
     for target in targets:
         if not target.events:

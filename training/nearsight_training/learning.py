@@ -9,16 +9,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from nearsight.heads import BinaryHead, Head, NextEventHead, activations
+from nearsight.heads import BinaryHead, Head, NextEventHead, ValueHead, activations, values_of
 from nearsight.spec import Spec
 from nearsight.trunk import Trunk
-from nearsight_training.answers import Answers, answers, probabilities, scored
-from nearsight_training.calibration import platt, temperature, threshold
+from nearsight_training.answers import Answers, answers, probabilities, scored, valued
+from nearsight_training.calibration import conformal, platt, temperature, threshold
 from nearsight_training.columns import moment
 from nearsight_training.config import Decision, LogConfig, Size, TableConfig
 from nearsight_training.fit import fit, seeded
 from nearsight_training.histories import Histories
-from nearsight_training.metrics import Interval, binary_metrics, next_event_metrics
+from nearsight_training.metrics import Interval, binary_metrics, next_event_metrics, value_metrics
 from nearsight_training.network import build, canonical
 from nearsight_training.preparation import Prepared
 from nearsight_training.progress import SILENT, Progress
@@ -148,7 +148,7 @@ def _window(prepared: Prepared, config: LogConfig | TableConfig) -> int:
 def measured(
     heads: tuple[Head, ...], histories: Histories, given: Answers, cutoff: float | None
 ) -> dict[str, dict[str, Interval]]:
-    """Every head's figures with intervals, by head and metric; none for a next event that is known nowhere.
+    """Every head's figures with intervals, by head and metric; none for a number or next event that is known nowhere.
 
     (A cut-off with a split by time shows the test nothing before the cut, and no event after it.)
     """
@@ -157,6 +157,10 @@ def measured(
         if isinstance(head, BinaryHead):
             labels, logits, owners = _judged(head, histories, given, cutoff)
             metrics[head.name] = binary_metrics(labels, probabilities(logits, head), owners, head.threshold)
+        elif isinstance(head, ValueHead):
+            truth, logits, owners = _numbers(head, histories, given, cutoff)
+            if len(truth):
+                metrics[head.name] = value_metrics(truth, values_of(probabilities(logits, head), head), owners)
         elif (histories.next_codes > 0).any():
             known = histories.next_codes >= 0
             chances = probabilities(given.events[known], head)
@@ -172,15 +176,17 @@ def calibrated_heads(
     See `Plan.rehearsal` for when validation was asked.
     """
     cutoff, decisions = cutoff_of(config), _decisions(config)
-    horizon = max((head.within_seconds or 0.0 for head in heads if isinstance(head, BinaryHead)), default=0.0)
-    if cutoff is not None and not (histories.ask_time == cutoff).any():
-        cutoff -= horizon
-    return tuple(
-        _calibrated_binary(head, histories, given, cutoff, decisions[head.name])
-        if isinstance(head, BinaryHead)
-        else _calibrated_next(head, histories, given)
-        for head in heads
-    )
+    if isinstance(config, LogConfig) and cutoff is not None and not (histories.ask_time == cutoff).any():
+        cutoff -= config.horizon_seconds
+    found: list[Head] = []
+    for head in heads:
+        if isinstance(head, BinaryHead):
+            found.append(_calibrated_binary(head, histories, given, cutoff, decisions[head.name]))
+        elif isinstance(head, ValueHead):
+            found.append(_calibrated_value(head, histories, given, cutoff))
+        else:
+            found.append(_calibrated_next(head, histories, given))
+    return tuple(found)
 
 
 def _decisions(config: LogConfig | TableConfig) -> dict[str, Decision]:
@@ -193,6 +199,26 @@ def _calibrated_next(head: NextEventHead, histories: Histories, given: Answers) 
     known = histories.next_codes > 0
     logits = given.events[known, head.start : head.start + head.size]
     return msgspec.structs.replace(head, temperature=temperature(logits, histories.next_codes[known]))
+
+
+def _calibrated_value(head: ValueHead, histories: Histories, given: Answers, cutoff: float | None) -> Head:
+    truth, logits, _ = _numbers(head, histories, given, cutoff)
+    if not len(truth):
+        return head
+    shares = (np.clip(truth, head.low, head.high) - head.low) / (head.high - head.low)
+    added = conformal(probabilities(logits, head), shares, head.coverage)
+    point, low, high = (float(old + new) for old, new in zip(head.offsets, added, strict=True))
+    return msgspec.structs.replace(head, offsets=(point, low, high))
+
+
+def _numbers(
+    head: ValueHead, histories: Histories, given: Answers, cutoff: float | None
+) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.int64]]:
+    """The truth (n,), logits (n, O) and owners (n,) of what a number's head is judged on."""
+    asked, places, truth = valued(histories, head, cutoff)
+    if asked:
+        return truth, given.asks[places], histories.ask_history[places]
+    return truth, given.events[places], histories.owners[places]
 
 
 def _calibrated_binary(

@@ -1,6 +1,6 @@
 """An event log, read from CSV, JSON lines or Parquet and laid out as histories: each user's events in order."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from nearsight.errors import InputError
 from nearsight_training.cleaning import cleaned, whole_rows
 from nearsight_training.columns import Table, names_of, numbers_of, required, times_of
-from nearsight_training.config import LogConfig
+from nearsight_training.config import Label, LogConfig
+from nearsight_training.outcomes import outcomes_of
 
 __all__ = ["LONGEST_NAME", "RESERVED", "EventLog", "log_of", "read_log"]
 
 RESERVED = frozenset(("event", "time", "user", "self"))  # what `observe` and the tables already call something else
 LONGEST_NAME = 200  # characters
+_OUTCOME = "outcome:"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,7 @@ class EventLog:
     times: NDArray[np.float64]  # (E,) seconds since 1970
     names: NDArray[np.str_]  # (E,)
     fields: dict[str, NDArray[Any]]  # (E,) each
+    outcomes: dict[str, NDArray[np.int8]] = field(default_factory=dict)  # (E,) each, by question: 1, 0 or -1
     notes: tuple[str, ...] = ()
 
     @property
@@ -70,10 +73,15 @@ def log_of(table: Table, config: LogConfig) -> EventLog:
             "time": times_of(table, config.time),
             "event": _events(table, config),
             **{f"field:{name}": column for name, column in fields.items()},
+            **{f"{_OUTCOME}{label.name}": outcomes_of(table, label) for label in _labels(config)},
         }
     )
     frame, dropped = cleaned(frame.sort("user", "time", maintain_order=True), config.clean, table.name)
     return _laid_out(frame, tuple(fields), (*lacking, *dropped, *notes))
+
+
+def _labels(config: LogConfig) -> list[Label]:
+    return [target for target in config.targets if isinstance(target, Label)]
 
 
 def _events(table: Table, config: LogConfig) -> pl.Series:
@@ -86,20 +94,27 @@ def _events(table: Table, config: LogConfig) -> pl.Series:
 
 
 def _fields(table: Table, config: LogConfig, roles: set[str]) -> tuple[dict[str, pl.Series], tuple[str, ...]]:
-    wanted = config.fields if config.fields is not None else [name for name in table.columns if name not in roles]
+    told = {label.column for label in _labels(config)}
+    for name in (*(config.fields or ()), *config.categories):
+        if name in told:
+            raise InputError(
+                f"column {name!r} answers a question, so it can't be a field as well: leave it out of those"
+            )
+    free = [name for name in table.columns if name not in roles | told]
+    wanted = config.fields if config.fields is not None else free
     notes, fields = [], {}
     for name in (*wanted, *(each for each in config.categories if each not in wanted)):
         if name in RESERVED:
             raise InputError(
                 f"a field can't be called {name!r}, which nearsight uses itself: rename the column or list the fields"
             )
-        told = name in config.categories
-        column = None if told else numbers_of(table, name)
+        is_name = name in config.categories
+        column = None if is_name else numbers_of(table, name)
         column = names_of(table, name) if column is None else column
         fault = _fault(column)
         if column is not None and not fault:
             fields[name] = column
-            notes += [] if told else _doubts(table, name, column)
+            notes += [] if is_name else _doubts(table, name, column)
         elif config.fields is not None:
             raise InputError(f"{table.name}: column {name!r} {fault}: leave it out")
         else:
@@ -138,5 +153,8 @@ def _laid_out(frame: pl.DataFrame, fields: tuple[str, ...], notes: tuple[str, ..
         times=frame["time"].to_numpy(),
         names=frame["event"].to_numpy().astype(str),
         fields={name: column if column.dtype.kind == "f" else column.astype(str) for name, column in columns.items()},
+        outcomes={
+            name.removeprefix(_OUTCOME): frame[name].to_numpy() for name in frame.columns if name.startswith(_OUTCOME)
+        },
         notes=notes,
     )

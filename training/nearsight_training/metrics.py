@@ -28,6 +28,8 @@ __all__ = [
     "next_event_measures",
     "next_event_metrics",
     "paired_difference",
+    "value_measures",
+    "value_metrics",
 ]
 
 CALIBRATION_BINS = 15
@@ -200,6 +202,30 @@ def binary_measures(labels: Labels, probabilities: Probabilities) -> dict[str, M
     y, p = labels[order], probabilities[order].astype(np.float64)
     measures = (auc, average_precision, log_loss, expected_calibration_error)
     return {of.__name__: lambda w, of=of: of(y, p, w[order]) for of in measures}  # type: ignore[misc]
+
+
+def value_metrics(
+    truth: Array, told: Array, clusters: NDArray[np.integer], draws: int = _DRAWS, seed: int = 0
+) -> dict[str, Interval]:
+    """All figures of a number told as point, low and high `(n, 3)` with their intervals; see `value_measures`.
+
+    `coverage` is the share of `truth` `(n,)` inside of low and high, `width` their mean distance.
+    """
+    measures = value_measures(truth, told[:, 0])
+    inside = (told[:, 1] <= truth) & (truth <= told[:, 2])
+    measures["coverage"] = lambda w: _mean(inside, w)
+    measures["width"] = lambda w: _mean(told[:, 2] - told[:, 1], w)
+    return {name: bootstrap(measure, clusters, draws, seed) for name, measure in measures.items()}
+
+
+def value_measures(truth: Array, points: Array) -> dict[str, Measure]:
+    """Root mean squared error, mean absolute error and bias (mean point less mean truth), of weights `(n,)`."""
+    apart = points - truth
+    return {
+        "rmse": lambda w: float(np.sqrt(_mean(apart**2, w))),
+        "mae": lambda w: _mean(np.abs(apart), w),
+        "bias": lambda w: _mean(apart, w),
+    }
 
 
 def next_event_metrics(

@@ -188,7 +188,7 @@ def _rows(trunk: Trunk, codes: Any, numbers: Any, train_embeddings: bool = True)
 
 
 def _activated(trunk: Trunk, logits: Any) -> Any:
-    functions = {"sigmoid": tf.sigmoid, "softmax": tf.nn.softmax}
+    functions = {"sigmoid": tf.sigmoid, "softmax": tf.nn.softmax, "linear": tf.identity}
     parts = [functions[part.kind](logits[:, part.start : part.start + part.size]) for part in trunk.activations]
     return tf.concat(parts, axis=-1) if len(parts) > 1 else parts[0]
 

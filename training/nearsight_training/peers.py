@@ -4,7 +4,7 @@ import contextlib
 import io
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -14,7 +14,18 @@ from numpy.typing import NDArray
 from nearsight.errors import InputError
 from nearsight.spec import Spec
 
-__all__ = ["Answered", "BoostedTrees", "BuyTillYouDie", "Past", "Peer", "Told", "features_of", "kinds_of", "purchases"]
+__all__ = [
+    "Answered",
+    "BoostedTrees",
+    "BuyTillYouDie",
+    "Past",
+    "Peer",
+    "Told",
+    "features_of",
+    "kinds_of",
+    "purchases",
+    "regressed",
+]
 
 _DAY_SECONDS = 86400.0
 _TREES = {
@@ -258,3 +269,24 @@ def _curve(expected: NDArray[np.float64], answers: NDArray[np.int64]) -> tuple[f
 
 def _log(expected: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.log(np.maximum(np.nan_to_num(expected, nan=0.0), 1e-9))
+
+
+def regressed(
+    training: tuple[NDArray[np.float64], NDArray[np.float64]],
+    validation: tuple[NDArray[np.float64], NDArray[np.float64]],
+    *,
+    seed: int = 0,
+) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """LightGBM for numbers: features `(n, D)` and numbers `(n,)`, the trees counted on `validation` if it has any."""
+    import lightgbm
+
+    parameters = {**_TREES, "objective": "regression", "seed": seed, "num_threads": 1}
+    parameters["min_data_in_leaf"] = min(50, max(1, len(training[1]) // 50))
+    known = lightgbm.Dataset(*training)
+    if len(validation[1]):
+        watched = lightgbm.Dataset(*validation, reference=known)
+        stop = lightgbm.early_stopping(_PATIENCE, verbose=False)
+        booster = lightgbm.train(parameters, known, _MOST_TREES, [watched], callbacks=[stop])
+    else:
+        booster = lightgbm.train(parameters, known, _MOST_TREES // 4)
+    return lambda features: booster.predict(features, num_threads=1)

@@ -9,7 +9,7 @@ import polars as pl
 import nearsight
 from nearsight import Insight
 from nearsight.errors import InputError
-from nearsight.heads import BinaryHead
+from nearsight.heads import BinaryHead, Value, ValueHead
 from nearsight.spec import Spec
 from nearsight_training.columns import Table, moment, numbers_of, spoken
 from nearsight_training.config import LogConfig
@@ -27,6 +27,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     who: str
     probability: dict[str, float]
     yes: dict[str, bool]
+    value: dict[str, Value] = {}
 
 
 class Predictions(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,12 +68,15 @@ def predict(
 def _scored(insight: Insight, names: list[str], histories: list[_History], at: float | None) -> Predictions:
     heads = [head for head in insight.manifest.heads if isinstance(head, BinaryHead)]
     readings = insight.score_many(histories, time=at)
+    asked = [head.name for head in insight.manifest.heads if isinstance(head, ValueHead)]
+    values = {name: [Value(*each) for each in readings.value(name).tolist()] for name in asked}
     chances = {head.name: readings[head.name].tolist() for head in heads}
     rows = tuple(
         Prediction(
             who=name,
             probability={head.name: chances[head.name][row] for head in heads},
             yes={head.name: chances[head.name][row] >= head.threshold for head in heads},
+            value={name: found[row] for name, found in values.items()},
         )
         for row, name in enumerate(names)
     )

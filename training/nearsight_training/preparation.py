@@ -10,19 +10,22 @@ from numpy.typing import NDArray
 from nearsight.cursor import segment_starts
 from nearsight.errors import InputError
 from nearsight.features import Encoder
-from nearsight.heads import BinaryHead, Head, NextEventHead
+from nearsight.heads import BinaryHead, Head, NextEventHead, ValueHead
 from nearsight.spec import Spec
 from nearsight_training.asks import Asks, drawn_asks
-from nearsight_training.config import Inactive, LogConfig, Target
+from nearsight_training.config import Asked, Inactive, Label, LogConfig, Target, Value
 from nearsight_training.gate import ENOUGH
 from nearsight_training.histories import SPLITS, Histories
-from nearsight_training.labels import UNKNOWN, ask_labels, event_labels, next_index
+from nearsight_training.labels import UNKNOWN, ask_labels, ask_values, event_labels, event_values, next_index
 from nearsight_training.leakage import check_answers, check_columns
 from nearsight_training.log import EventLog
 from nearsight_training.specification import fit_spec, handled
 from nearsight_training.split import TEST, TRAIN, VALIDATION, Plan, plan
 
 __all__ = ["Prepared", "prepare", "prepare_split", "split_labels"]
+
+
+_TAIL = 0.1  # percent of the numbers asked for that lie beyond each of a head's bounds
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,8 @@ def prepare_split(log: EventLog, config: LogConfig, split: Plan) -> Prepared:
         fresh=np.isin(np.arange(len(log.times)), begins),
         times=log.times,
         names=log.names,
-        labels=_stacked([split_labels(log, each, split) for each in config.targets], len(log.times)),
+        labels=_stacked([split_labels(log, each, split) for each in config.targets], len(log.times), np.int8),
+        values=_stacked([_split_values(log, each, split) for each in config.values], len(log.times), np.float32),
         next_codes=_next_codes(log, codes, visible, split),
         fields={name: log.fields[name] for name in spec.fields},
         **_questions(log, config, split, encoder, asks, begins),
@@ -84,12 +88,26 @@ def _visible(log: EventLog, split: Plan) -> NDArray[np.bool_]:
     return log.times <= np.where(testing, last, split.train_until)
 
 
-def split_labels(log: EventLog, target: Target | Inactive, split: Plan) -> NDArray[np.int8]:
+def split_labels(log: EventLog, target: Asked, split: Plan) -> NDArray[np.int8]:
     """The target's label after each event (E,), as far as the event's part of the split may know it."""
-    testing = (split.users == TEST)[log.owners]
-    labels = event_labels(log, target, np.where(testing, split.until, split.train_until))
-    labels[testing & (log.times < split.test_from)] = UNKNOWN
+    labels = event_labels(log, target, _until(log, split))
+    labels[_before_the_test(log, split)] = UNKNOWN
     return labels
+
+
+def _split_values(log: EventLog, target: Value, split: Plan) -> NDArray[np.float32]:
+    values = event_values(log, target, _until(log, split))
+    values[_before_the_test(log, split)] = np.nan
+    return values
+
+
+def _until(log: EventLog, split: Plan) -> NDArray[np.float64]:
+    return np.where((split.users == TEST)[log.owners], split.until, split.train_until)
+
+
+def _before_the_test(log: EventLog, split: Plan) -> NDArray[np.bool_]:
+    before: NDArray[np.bool_] = (split.users == TEST)[log.owners] & (log.times < split.test_from)
+    return before
 
 
 def _questions(
@@ -97,6 +115,7 @@ def _questions(
 ) -> dict[str, NDArray[Any]]:
     until = np.where(split.users[asks.history] == TEST, split.until, split.train_until)
     labels = [ask_labels(log, each, asks.history, asks.after, asks.times, until) for each in config.targets]
+    values = [ask_values(log, each, asks.history, asks.after, asks.times, until) for each in config.values]
     last = log.starts[asks.history] + asks.after - 1
     first = begins[np.searchsorted(begins, last, "right") - 1]
     codes, numbers = encoder.now_columns(asks.times - log.times[last], asks.times - log.times[first])
@@ -106,23 +125,28 @@ def _questions(
         "ask_time": asks.times,
         "ask_codes": codes,
         "ask_numbers": numbers,
-        "ask_labels": _stacked(labels, len(asks.times)),
+        "ask_labels": _stacked(labels, len(asks.times), np.int8),
+        "ask_values": _stacked(values, len(asks.times), np.float32),
     }
 
 
 def _next_codes(log: EventLog, codes: NDArray[np.int32], visible: NDArray[np.bool_], split: Plan) -> NDArray[np.int32]:
     following = next_index(log)
     known = (following != UNKNOWN) & visible[following]
-    known &= ~((split.users == TEST)[log.owners] & (log.times < split.test_from))
+    known &= ~_before_the_test(log, split)
     return np.where(known, codes[following, 0], UNKNOWN).astype(np.int32)
 
 
 def _heads(spec: Spec, config: LogConfig, histories: Histories) -> tuple[Head, ...]:
     heads: list[Head] = [_binary_head(each, start) for start, each in enumerate(config.targets)]
+    train = histories.select(TRAIN)
+    for index, each in enumerate(config.values):
+        known = np.concatenate([train.values[:, index], train.ask_values[:, index]])
+        heads.append(_value_head(each, sum(head.size for head in heads), known[~np.isnan(known)].astype(np.float64)))
     followed = all((histories.select(split).next_codes > 0).any() for split in (TRAIN, VALIDATION))
     if config.next_event and len(spec.event.vocabulary) > 1 and followed:
-        shares = _shares(histories.select(TRAIN), len(spec.event.vocabulary))
-        heads.append(NextEventHead(start=len(heads), vocabulary=spec.event.vocabulary, shares=shares))
+        shares, start = _shares(train, len(spec.event.vocabulary)), sum(head.size for head in heads)
+        heads.append(NextEventHead(start=start, vocabulary=spec.event.vocabulary, shares=shares))
     if not heads:
         raise InputError(
             "there is nothing to learn: pass --target and --within, or a log with two kinds of events and users who "
@@ -137,29 +161,69 @@ def _shares(training: Histories, size: int) -> tuple[float, ...]:
     return tuple(float(f"{share:.6g}") for share in counts / counts.sum())
 
 
-def _binary_head(target: Target | Inactive, start: int) -> BinaryHead:
+def _binary_head(target: Asked, start: int) -> BinaryHead:
+    if isinstance(target, Label):
+        return BinaryHead(
+            name=target.name,
+            start=start,
+            kind="label",
+            column=target.column,
+            per=target.per,
+            delay_seconds=target.delay_seconds,
+            session_gap_seconds=target.session_gap_seconds,
+        )
     head = BinaryHead(name=target.name, start=start, events=target.events, within_seconds=target.within_seconds)
     if isinstance(target, Inactive):
-        return msgspec.structs.replace(head, kind="inactive", active_within_seconds=target.active_within_seconds)
+        return msgspec.structs.replace(
+            head, kind="inactive", active_within_seconds=target.active_within_seconds, rhythm=target.rhythm
+        )
     return msgspec.structs.replace(
         head, within_events=target.within_events, session_gap_seconds=target.session_gap_seconds
     )
 
 
+def _value_head(target: Value, start: int, known: NDArray[np.float64]) -> ValueHead:
+    """An uncalibrated head with the bounds and the scale of the training data's numbers, `known`."""
+    low, high = (float(bound) for bound in np.percentile(known, [_TAIL, 100 - _TAIL])) if len(known) else (0.0, 0.0)
+    if not low < high:
+        raise InputError(
+            f"{target.name} needs numbers that differ among the training users, received "
+            f"{f'only {low:g}' if len(known) else 'none'}: pass more data or another horizon"
+        )
+    shares = (np.clip(known, low, high) - low) / (high - low)
+    return ValueHead(
+        name=target.name,
+        start=start,
+        kind=target.how,
+        field=target.field,
+        within_seconds=target.within_seconds,
+        events=target.events,
+        coverage=target.coverage,
+        low=low,
+        high=high,
+        scale=float(shares.std()),
+        offsets=(float(shares.mean()),) * 3,
+    )
+
+
 def _check_targets(log: EventLog, config: LogConfig) -> None:
-    names = [target.name for target in config.targets]
+    names = [target.name for target in (*config.targets, *config.values)]
     if len(set(names)) < len(names) or NextEventHead(start=0, vocabulary=()).name in names:
         raise InputError(f"targets need names of their own other than next_event, received {', '.join(names)}")
     known = set(np.unique(log.names))
-    for target in config.targets:
+    for value in config.values:
+        if getattr(log.fields.get(value.field), "dtype", None) != np.float64:
+            held = ", ".join(name for name, column in log.fields.items() if column.dtype == np.float64) or "none"
+            raise InputError(f"{value.name} asks for a field of numbers, received {value.field!r}: the log has {held}")
+    for target in (*config.targets, *config.values):
         missing = [event for event in target.events if event not in known]
-        if missing or not (target.events or isinstance(target, Inactive)):
+        if missing or not (target.events or not isinstance(target, Target)):
             most = ", ".join(sorted(known)[:20])
             raise InputError(f"the log has no event {'' if not missing else missing[0]!r} to predict: it has {most}")
-        horizon = target.within_seconds
+        horizon = None if isinstance(target, Label) else target.within_seconds
         if isinstance(target, Target) and horizon is None:
             horizon = target.within_events or target.session_gap_seconds
-        if horizon is None or horizon <= 0:
+        if not isinstance(target, Label) and (horizon is None or horizon <= 0):
             raise InputError(f"the horizon of {target.name} must be positive, received {horizon}")
 
 
@@ -197,5 +261,5 @@ def _judged(part: Histories, target: int, moment: float | None) -> tuple[NDArray
     return part.ask_labels[asked, target], part.ask_history[asked]
 
 
-def _stacked(columns: list[NDArray[np.int8]], size: int) -> NDArray[np.int8]:
-    return np.stack(columns, 1) if columns else np.zeros((size, 0), np.int8)
+def _stacked(columns: list[NDArray[Any]], size: int, kind: type[np.generic]) -> NDArray[Any]:
+    return np.stack(columns, 1) if columns else np.zeros((size, 0), kind)

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -18,13 +19,14 @@ class Questions(msgspec.Struct, frozen=True):
 
     `kind` is "ask" (at a moment without an event, `rows` are the questions' *now* rows) or "event" (after an event).
     `events (Q,)` are the last events before the answer, counted over all histories; `users (Q,)` their histories;
-    `answers (Q,)` 0 or 1; `times (Q,)` the moments in seconds; `indices (Q,)` their places among all of their kind.
+    `answers (Q,)` 0 or 1, or numbers; `times (Q,)` the moments in seconds; `indices (Q,)` their places among all of
+    their kind.
     """
 
     kind: str
     events: NDArray[np.int64]
     users: NDArray[np.int64]
-    answers: NDArray[np.int8]
+    answers: NDArray[Any]
     times: NDArray[np.float64]
     indices: NDArray[np.int64]
 

@@ -33,13 +33,14 @@ class Batch:
     """T events and, where questions are asked, T now rows behind them: W = T or 2·T.
 
     `codes` (B, W, K) int32 and `numbers` (B, W, N) float32 feed the network; `labels` (B, W, H) hold 0, 1 or -1 for H
-    yes/no heads, `next_codes` (B, T) the next event's code or less than 1. `events` (B, T) are the events' indices, -1
-    for padding, and `asks` (B, T) the questions', -1 for none.
+    yes/no heads, `values` (B, W, V) numbers or NaN, `next_codes` (B, T) the next event's code or less than 1. `events`
+    (B, T) are the events' indices, -1 for padding, and `asks` (B, T) the questions', -1 for none.
     """
 
     codes: NDArray[np.int32]
     numbers: NDArray[np.float32]
     labels: NDArray[np.int8]
+    values: NDArray[np.float32]
     next_codes: NDArray[np.int32]
     events: NDArray[np.int64]
     asks: NDArray[np.int64]
@@ -155,16 +156,18 @@ def _batch(
     codes = _rows(histories.codes, events, inside, 0)
     numbers = _rows(histories.numbers, events, inside, 0)
     labels = _rows(histories.labels, events, inside, -1)
+    values = _rows(histories.values, events, inside, np.nan)
     asks = np.full_like(events, -1)
     if chosen is not None:
         asks = np.where(inside, chosen[events], -1)
         codes = np.concatenate([codes, _rows(histories.ask_codes, asks, asks >= 0, 0)], 1)
         numbers = np.concatenate([numbers, _rows(histories.ask_numbers, asks, asks >= 0, 0)], 1)
         labels = np.concatenate([labels, _rows(histories.ask_labels, asks, asks >= 0, -1)], 1)
-    return Batch(codes, numbers, labels, np.where(inside, histories.next_codes[events], -1), events, asks)
+        values = np.concatenate([values, _rows(histories.ask_values, asks, asks >= 0, np.nan)], 1)
+    return Batch(codes, numbers, labels, values, np.where(inside, histories.next_codes[events], -1), events, asks)
 
 
-def _rows(source: NDArray[Any], index: NDArray[np.int64], inside: NDArray[np.bool_], fill: int) -> NDArray[Any]:
+def _rows(source: NDArray[Any], index: NDArray[np.int64], inside: NDArray[np.bool_], fill: float) -> NDArray[Any]:
     if not len(source):
         return np.full((*index.shape, *source.shape[1:]), fill, source.dtype)
     rows = source[np.maximum(index, 0)]

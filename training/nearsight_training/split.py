@@ -47,7 +47,7 @@ def plan(log: EventLog, config: LogConfig) -> Plan:
     users = assign_users(log.users, config.validation_share, config.test_share, config.fitting.seed)
     first, until = float(log.times.min()), float(log.times.max())
     cutoff = None if config.cutoff is None else moment(config.cutoff)
-    horizon = max((target.within_seconds or 0.0 for target in config.targets), default=0.0)
+    horizon = config.horizon_seconds
     if cutoff is not None and not first <= cutoff <= until - horizon:
         raise InputError(
             f"the cut-off must lie inside of the data with {_days(horizon)} left behind it, received {config.cutoff} "

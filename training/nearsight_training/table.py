@@ -93,6 +93,8 @@ def prepare_table(samples: Samples, config: TableConfig) -> Prepared:
         ask_codes=np.zeros((0, codes.shape[1]), np.int32),
         ask_numbers=np.zeros((0, numbers.shape[1]), np.float32),
         ask_labels=np.zeros((0, 1), np.int8),
+        values=np.zeros((rows * steps, 0), np.float32),
+        ask_values=np.zeros((0, 0), np.float32),
     )
     return Prepared(histories, spec, (BinaryHead(name=config.name, start=0, kind="label"),), ())
 
