@@ -1,6 +1,6 @@
 """What a model answers and reads, in words."""
 
-from nearsight.heads import BinaryHead, Head, ValueHead
+from nearsight.heads import BinaryHead, Head, NextEventHead, ValueHead
 from nearsight.spec import Number, Spec
 
 __all__ = ["asked", "duration", "percent", "question", "reads"]
@@ -31,6 +31,9 @@ def asked(head: Head) -> str:
     """The question that a head answers, alone."""
     if isinstance(head, ValueHead):
         return _number_asked(head)
+    if isinstance(head, NextEventHead) and head.field:
+        new = " that is new to the user" if head.unseen else ""
+        return f"which of {len(head.vocabulary)} {head.field} comes next{new}{_of(head)}?"
     if not isinstance(head, BinaryHead):
         return f"which of {len(head.vocabulary)} events comes next?"
     if head.kind == "label":
@@ -48,6 +51,10 @@ def asked(head: Head) -> str:
         own = f" or {head.rhythm:g} times the user's mean gap, whichever is shorter" if head.rhythm else ""
         return f"will {f'no {what}' if what else 'nothing'} happen for {span}{own}{whom}?"
     return f"will {what} happen within {span}?"
+
+
+def _of(head: NextEventHead) -> str:
+    return f", of {' or '.join(head.events)}" if head.events else ""
 
 
 def _number_asked(head: ValueHead) -> str:

@@ -20,7 +20,7 @@ class Teaching:
         self.steps = 0
         self._teacher, self._pupil = teacher, pupil
         self._binary = sum(isinstance(head, BinaryHead) for head in heads)
-        self._has_next = any(isinstance(head, NextEventHead) for head in heads)
+        self._ahead = [slice(head.start, head.start + head.size) for head in heads if isinstance(head, NextEventHead)]
         self._numbers = sum(head.size for head in heads if not isinstance(head, NextEventHead))  # where they end
         rate = tf_keras.optimizers.schedules.CosineDecay(learning_rate, max(1, steps))
         self._optimiser = tf_keras.optimizers.Adam(rate, global_clipnorm=1.0)
@@ -56,9 +56,9 @@ class Teaching:
         losses = tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(tf.sigmoid(yes), learned_yes), -1)
         apart = (taught - learned)[..., self._binary : self._numbers]
         losses += tf.reduce_sum(tf.square(apart), -1)
-        if self._has_next:
-            ahead = tf.nn.softmax(taught[..., self._numbers :])
-            losses += tf.nn.softmax_cross_entropy_with_logits(ahead, learned[..., self._numbers :])
+        for part in self._ahead:
+            ahead = tf.nn.softmax(taught[..., part])
+            losses += tf.nn.softmax_cross_entropy_with_logits(ahead, learned[..., part])
         return _mean(losses, present)
 
     def _looked(self, codes: Any, numbers: Any, present: Any) -> tuple[Any, Any]:
@@ -69,8 +69,7 @@ class Teaching:
     def _answers(self, model: Any, codes: Any, numbers: Any) -> Any:
         logits = model([codes, numbers])[0]
         parts = [tf.sigmoid(logits[..., : self._binary]), logits[..., self._binary : self._numbers]]
-        if self._has_next:
-            parts.append(tf.nn.softmax(logits[..., self._numbers :]))
+        parts += [tf.nn.softmax(logits[..., part]) for part in self._ahead]
         return tf.concat(parts, -1)
 
 

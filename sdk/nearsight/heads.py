@@ -64,17 +64,27 @@ class BinaryHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class NextEventHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="next_event"):
-    """Which event comes next? A distribution over `vocabulary` from output `start` on.
+    """Which event comes next, or with `field` which item? A distribution over `vocabulary` from output `start` on.
 
-    `shares` say how often each of them followed among training users, nothing where that isn't known. `temperature`
-    calibrates the logits (Guo et al. 2017) and is folded into the graphs' weights.
+    The next item is what `field` says in the next of `events` (any where there are none) that has one; with `unseen`,
+    in the next whose item is new to the user. `shares` say how often each of them followed among training users,
+    nothing where that isn't known. `temperature` calibrates the logits (Guo et al. 2017) and is folded into the graphs'
+    weights.
     """
 
     start: int
     vocabulary: tuple[str, ...]
     shares: tuple[float, ...] = ()
     name: str = "next_event"
+    field: str | None = None
+    events: tuple[str, ...] = ()
+    unseen: bool = False
     temperature: float = 1.0
+
+    @property
+    def column(self) -> int:
+        """0 for events, 1 for items: where training keeps what really came next."""
+        return int(self.field is not None)
 
     @property
     def size(self) -> int:
@@ -202,12 +212,25 @@ class Reading(Mapping[str, float]):
     ) -> list[tuple[str, float]]:
         """The `count` likeliest next events with their probabilities; empty where the model has no such head.
 
+        For `without` and `popularity` see `recommend`.
+        """
+        return self._likeliest(self._heads.next_event, count, without, popularity)
+
+    def recommend(
+        self, count: int = 1, *, without: Collection[str] = (), popularity: float = 0.0
+    ) -> list[tuple[str, float]]:
+        """The `count` likeliest next items with their probabilities; empty where the model has no such head.
+
         Recommend what somebody hasn't seen yet by leaving out what they have, `without`. What is popular with
-        everybody leads most lists: `popularity` 1 ranks by how much likelier an event is for this user than for all
+        everybody leads most lists: `popularity` 1 ranks by how much likelier an item is for this user than for all
         (its lift), 0.5 halfway; probabilities stay what they are. Raises `ValueError` where `popularity` isn't between
         0 and 1.
         """
-        head = self._heads.next_event
+        return self._likeliest(self._heads.next_item, count, without, popularity)
+
+    def _likeliest(
+        self, head: NextEventHead | None, count: int, without: Collection[str], popularity: float
+    ) -> list[tuple[str, float]]:
         if not 0 <= popularity <= 1:
             raise ValueError(f"popularity must lie between 0 (likeliest) and 1 (lift), received {popularity!r}")
         if head is None:
@@ -230,14 +253,15 @@ class Reading(Mapping[str, float]):
 class Questions:
     """The heads of one model, looked up by name."""
 
-    __slots__ = ("columns", "next_event", "thresholds", "values")
+    __slots__ = ("columns", "next_event", "next_item", "thresholds", "values")
 
     def __init__(self, heads: Sequence[Head]) -> None:
         binary = [head for head in heads if isinstance(head, BinaryHead)]
         self.columns = _Columns({head.name: head.start for head in binary})
         self.values = _Columns({head.name: head for head in heads if isinstance(head, ValueHead)})
         self.thresholds = {head.name: head.threshold for head in binary}
-        self.next_event: NextEventHead | None = next((head for head in heads if isinstance(head, NextEventHead)), None)
+        ahead = {head.column: head for head in heads if isinstance(head, NextEventHead)}
+        self.next_event, self.next_item = ahead.get(0), ahead.get(1)
 
 
 class _Columns(dict[str, _Column], Generic[_Column]):

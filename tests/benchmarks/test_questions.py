@@ -24,7 +24,7 @@ def histories():
         times=100.0 * every,
         names=np.array(["a", "b"] * 5),
         labels=np.array([[1], [0], [-1], [1], [0], [-1], [1], [1], [0], [-1]], np.int8),
-        next_codes=np.full(size, -1, np.int32),
+        next_codes=np.full((size, 2), -1, np.int32),
         ask_history=np.array([0, 2, 2]),
         ask_after=np.array([2, 1, 6]),
         ask_time=np.array([150.0, 420.0, 5000.0]),

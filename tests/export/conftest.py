@@ -60,7 +60,9 @@ def lived(seed, users=USERS):
         times=times,
         names=names,
         labels=np.full((size, 2), -1, np.int8),
-        next_codes=np.where(following > len(made_up.EVENTS), 0, following).astype(np.int32),
+        next_codes=np.stack([np.where(following > len(made_up.EVENTS), 0, following), np.full(size, -1)], 1).astype(
+            np.int32
+        ),
         ask_history=np.arange(users),
         ask_after=after,
         ask_time=asked,

@@ -39,7 +39,7 @@ def turned(prepared, part):
         values = getattr(histories, name)
         changed[name] = np.where(rows[:, np.newaxis], -values, values)
     following = histories.next_codes
-    changed["next_codes"] = np.where(events & (following > 0), 3 - following, following).astype(np.int32)
+    changed["next_codes"] = np.where(events[:, np.newaxis] & (following > 0), 3 - following, following).astype(np.int32)
     return replace(prepared, histories=replace(histories, **changed))
 
 
@@ -149,8 +149,8 @@ def test_heads_are_calibrated_on_what_validation_is_asked(drawn_answers):
     labels, logits = labels[labels >= 0], logits[labels >= 0]
     assert (binary.scale, binary.offset) == platt(logits[:, 0], labels)
     assert binary.threshold == threshold(labels, probabilities(logits, binary))
-    known = histories.next_codes > 0
-    assert following.temperature == temperature(given.events[known, 1:], histories.next_codes[known])
+    known = histories.next_codes[:, 0] > 0
+    assert following.temperature == temperature(given.events[known, 1:], histories.next_codes[known, 0])
 
 
 def test_figures_are_of_the_test_with_intervals_by_user(drawn_answers):
@@ -166,18 +166,18 @@ def test_figures_are_of_the_test_with_intervals_by_user(drawn_answers):
     known = labels >= 0
     chances = 1 / (1 + np.exp(-logits[known, 0].astype(np.float64)))
     assert found["buy"] == binary_metrics(labels[known], chances, users[known], given_heads[0].threshold)
-    known = histories.next_codes >= 0
+    known = histories.next_codes[:, 0] >= 0
     if not known.any():
         assert set(found) == {"buy"}  # with a split by time the test sees nothing before the cut-off, and nothing after
         return
     chances = probabilities(given.events[known], given_heads[1])
-    assert found["next_event"] == next_event_metrics(histories.next_codes[known], chances, events[known])
+    assert found["next_event"] == next_event_metrics(histories.next_codes[known, 0], chances, events[known])
 
 
 def test_the_loss_is_cross_entropy_over_what_is_known():
     generator = np.random.default_rng(2)
     logits = generator.normal(size=(2, 6, 4)).astype(np.float32)  # three events and three questions
-    labels = np.array([[[1, 0]] * 3 + [[-1, 1]] * 3, [[-1, -1]] * 3 + [[0, -1]] * 3], np.int8)
+    labels = np.array([[[1, 0]] * 3 + [[-1, 1]] * 3, [[-1, -1]] * 3 + [[0, -1]] * 3], np.float32)
     following = np.array([[1, 2, 0], [-1, 2, -1]], np.int32)
     fitting = Fitting(ask_weight=0.5, next_weight=0.3)
     expected = weight = 0.0
@@ -189,7 +189,7 @@ def test_the_loss_is_cross_entropy_over_what_is_known():
     for row, place in np.argwhere(following > 0):
         powers = np.exp(logits[row, place, 2:])
         expected -= fitting.next_weight * np.log(powers[following[row, place] - 1] / powers.sum())
-    loss, total = BatchLoss(HEADS, fitting)(logits, labels, following)
+    loss, total = BatchLoss(HEADS, fitting)(logits, labels, np.stack([following, -np.ones_like(following)], -1))
     assert float(loss) == pytest.approx(expected, rel=1e-5)
     assert float(total) == pytest.approx(weight)
 

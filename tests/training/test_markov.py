@@ -10,7 +10,7 @@ class Chained:
 
     def __init__(self, pairs):
         self.codes = np.array([[before] for before, _ in pairs], np.int32).reshape(-1, 1)
-        self.next_codes = np.array([after for _, after in pairs], np.int32)
+        self.next_codes = np.array([(after, -1) for _, after in pairs], np.int32).reshape(-1, 2)
 
 
 def test_chances_are_counts_smoothed_towards_the_shares_of_all():

@@ -23,7 +23,7 @@ def numbered(lengths, questions=()):
         times=np.zeros(size),
         names=np.array(["e"] * size),
         labels=(np.arange(size) % 3 - 1).astype(np.int8)[:, np.newaxis],
-        next_codes=np.arange(size, dtype=np.int32),
+        next_codes=np.repeat(np.arange(size, dtype=np.int32)[:, np.newaxis], 2, 1),
         ask_history=history,
         ask_after=asked - starts[history] + 1,
         ask_time=np.zeros(len(asked)),

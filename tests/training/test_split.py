@@ -44,7 +44,7 @@ def test_training_looks_no_further_than_the_cut_and_the_test_no_earlier(seed, sp
     known = tested.labels[:, 0] >= 0
     assert (tested.times[known] >= told.test_from).all()
     assert (tested.times[known] + BUY.within_seconds <= told.until).all()
-    assert (tested.times[tested.next_codes >= 0] >= told.test_from).all()
+    assert (tested.times[tested.next_codes[:, 0] >= 0] >= told.test_from).all()
     if split == "time":
         assert told.train_until <= told.test_from
     if cutoff is not None:

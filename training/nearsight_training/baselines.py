@@ -57,7 +57,7 @@ def gated(
         elif isinstance(head, ValueHead):
             if (gate := amounts(prepared, head, given, cutoff, seed)) is not None:
                 gates[head.name] = gate
-        elif (prepared.histories.select(TEST).next_codes > 0).any():
+        elif (prepared.histories.select(TEST).next_codes[:, head.column] > 0).any():
             gates[head.name] = _next_event(prepared, head, given, seed)
         progress.advance(head.name)
     progress.finish()
@@ -156,14 +156,17 @@ def _logit(chances: Floats) -> Floats:
 def _next_event(prepared: Prepared, head: NextEventHead, given: Answers, seed: int) -> Gate:
     """The next event's rivals: the Markov chain, and the shares of all events, which know no order."""
     train, validation, test = (prepared.histories.select(part) for part in (TRAIN, VALIDATION, TEST))
-    known = np.flatnonzero(test.next_codes >= 0)
+    following = test.next_codes[:, head.column]
+    known = np.flatnonzero(following >= 0)
     most = max(1, _MOST_CHANCES // head.size)
     if len(known) > most:
         known = np.sort(np.random.default_rng(seed).choice(known, most, replace=False))
-    codes, owners = test.next_codes[known], test.owners[known]
-    chain = Markov.fit(train, validation, head.size)
+    codes, owners = following[known], test.owners[known]
+    fields = [None, *(category.name for category in prepared.spec.categories)]
+    column = fields.index(head.field)
+    chain = Markov.fit(train, validation, head.size, column, head.column)
     network = next_event_measures(codes, probabilities(given.events[known], head))
-    chained = next_event_measures(codes, chain.chances[test.codes[known, 0]])
+    chained = next_event_measures(codes, chain.chances[test.codes[known, column]])
     popular = next_event_measures(codes, np.broadcast_to(chain.popular, (len(codes), head.size)))
     rival = Rival(
         name=Markov.name,

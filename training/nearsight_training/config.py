@@ -14,6 +14,7 @@ __all__ = [
     "Inactive",
     "Label",
     "LogConfig",
+    "NextItem",
     "Size",
     "TableConfig",
     "Target",
@@ -153,6 +154,20 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return self.within_seconds
 
 
+class NextItem(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="next_item"
+):
+    """Which item comes next: what `field` says in the next of `events` that has one, in any where there are none.
+
+    With `unseen` only items count that are new to the user then: what to recommend to somebody who buys nothing twice.
+    """
+
+    name: str
+    field: str
+    events: tuple[str, ...] = ()
+    unseen: bool = False
+
+
 Asked = Target | Inactive | Label  # what is answered by yes or no
 
 
@@ -227,6 +242,7 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     targets: tuple[Asked, ...] = ()
     values: tuple[Value, ...] = ()
     next_event: bool = True
+    next_item: NextItem | None = None
     split: str = "time"
     cutoff: str | float | None = None
     validation_share: float = 0.1

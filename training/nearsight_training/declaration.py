@@ -8,7 +8,7 @@ import msgspec
 
 from nearsight.errors import InputError
 from nearsight.spec import Reset
-from nearsight_training.config import Cleaning, Decision, Inactive, Label, LogConfig, Target, Value
+from nearsight_training.config import Cleaning, Decision, Inactive, Label, LogConfig, NextItem, Target, Value
 from nearsight_training.misreading import misread
 
 __all__ = ["Amount", "Columns", "Declaration", "Later", "Leaves", "WillDo", "read_declaration", "seconds"]
@@ -164,11 +164,13 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     log: Columns = Columns()
     clean: Cleaning = Cleaning()
     next_event: bool = True
-    question: tuple[WillDo | Leaves | Later | Amount, ...] = ()
+    question: tuple[WillDo | Leaves | Later | Amount | NextItem, ...] = ()
 
     def config(self) -> LogConfig:
         """A training with these columns and questions, all else as by default. Raises `InputError` as they do."""
-        log = self.log
+        log, items = self.log, [each for each in self.question if isinstance(each, NextItem)]
+        if len(items) > 1:
+            raise InputError(f"a model foresees one kind of item, received {len(items)} questions about it: drop one")
         reset = Reset(gap_seconds=_seconds(log.reset_after), max_events=log.reset_events)
         return LogConfig(
             user=log.user,
@@ -181,9 +183,10 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             min_users=log.min_users,
             reset=reset,
             clean=self.clean,
-            targets=tuple(each.target(reset) for each in self.question if not isinstance(each, Amount)),
+            targets=tuple(each.target(reset) for each in self.question if not isinstance(each, Amount | NextItem)),
             values=tuple(each.value() for each in self.question if isinstance(each, Amount)),
             next_event=self.next_event,
+            next_item=items[0] if items else None,
         )
 
 
@@ -194,7 +197,15 @@ def _names(*kinds: type[msgspec.Struct]) -> tuple[str, ...]:
 _KEYS = {  # by table, the last one for tables without a name: what a file may say
     "log": _names(Columns),
     "clean": _names(Cleaning),
-    "question": ("kind", *_names(WillDo, Leaves, Later, Amount), "will_do", "inactive", "label", "value"),
+    "question": (
+        "kind",
+        *_names(WillDo, Leaves, Later, Amount, NextItem),
+        "will_do",
+        "inactive",
+        "label",
+        "value",
+        "next_item",
+    ),
     "": _names(Declaration),
 }
 

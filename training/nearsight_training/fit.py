@@ -39,11 +39,11 @@ class BatchLoss:
     def __init__(self, heads: Sequence[Head], fitting: Fitting) -> None:
         self.binary = sum(isinstance(head, BinaryHead) for head in heads)
         self.values = [head for head in heads if isinstance(head, ValueHead)]
-        self.next_event = next((head for head in heads if isinstance(head, NextEventHead)), None)
+        self.ahead = [head for head in heads if isinstance(head, NextEventHead)]
         self.fitting = fitting
 
     def __call__(self, logits: Any, labels: Any, next_codes: Any) -> tuple[Any, Any]:
-        """`logits (B, W, O)`, `labels (B, W, H + V)`, `next_codes (B, T)`, W = T or 2·T → two scalars.
+        """`logits (B, W, O)`, `labels (B, W, H + V)`, `next_codes (B, T, 2)`, W = T or 2·T → two scalars.
 
         Labels are what `answers_of` gives.
         """
@@ -54,10 +54,13 @@ class BatchLoss:
             parts.append(self._binary_loss(logits, labels[..., : self.binary], each))
         if self.values:
             parts.append(self._value_loss(logits, labels[..., self.binary :], each[..., 0]))
-        if self.next_event is not None:
-            parts.append(self._next_loss(logits[:, :events, self.next_event.start :], next_codes))
-        shares = [1.0, *([self.fitting.value_weight] if self.binary and self.values else []), self.fitting.next_weight]
-        return tf.add_n([share * part[0] for share, part in zip(shares, parts, strict=False)]), parts[0][1]
+        for head in self.ahead:
+            guesses = logits[:, :events, head.start : head.start + head.size]
+            parts.append(self._next_loss(guesses, next_codes[..., head.column]))
+        shares = [self.fitting.value_weight] * bool(self.binary and self.values)
+        shares += [self.fitting.next_weight] * len(self.ahead)
+        losses = [share * part[0] for share, part in zip(shares, parts[1:], strict=False)]
+        return tf.add_n([parts[0][0], *losses]), parts[0][1]
 
     def answers_of(self, batch: Batch) -> NDArray[np.float32]:
         """The batch's labels (-1: unknown) and its numbers in standard deviations (NaN: unknown), `(B, W, H + V)`."""
@@ -138,7 +141,7 @@ class _Step:
         self.count = 0
         shapes = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
         answered = loss.binary + len(loss.values)
-        targets = [tf.TensorSpec([None, None, answered], tf.float32), tf.TensorSpec([None, None], tf.int32)]
+        targets = [tf.TensorSpec([None, None, answered], tf.float32), tf.TensorSpec([None, None, 2], tf.int32)]
         self._learn = tf.function(self._learned, input_signature=[*shapes, *targets])
         self._look = tf.function(self._looked, input_signature=[*shapes, *targets])
         self._move = tf.function(self._moved)

@@ -33,7 +33,7 @@ class Histories:
     times: NDArray[np.float64]  # (E,) seconds since 1970, zeros where there is no clock
     names: NDArray[np.str_]  # (E,) the events' names as they came
     labels: NDArray[Any]  # (E, B) the targets after each event: int8, or float32 where they are taught
-    next_codes: NDArray[np.int32]  # (E,) the next event's code, -1 where it isn't known
+    next_codes: NDArray[np.int32]  # (E, 2) the next event's and the next item's code, -1 where it isn't known
     ask_history: NDArray[np.int64]  # (Q,) sorted
     ask_after: NDArray[np.int64]  # (Q,)
     ask_time: NDArray[np.float64]  # (Q,) seconds since 1970

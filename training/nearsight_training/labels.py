@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from nearsight.cursor import segment_starts
 from nearsight.spec import Reset
-from nearsight_training.config import Asked, Inactive, Label, Value
+from nearsight_training.config import Asked, Inactive, Label, NextItem, Value
 from nearsight_training.log import EventLog
 
-__all__ = ["UNKNOWN", "ask_labels", "ask_values", "event_labels", "event_values", "next_index"]
+__all__ = ["UNKNOWN", "ask_labels", "ask_values", "event_labels", "event_values", "next_index", "next_item_index"]
 
 UNKNOWN = -1
 Found = tuple[NDArray[np.bool_], NDArray[np.bool_]]  # whether it happened, and whether that is known, (n,) each
@@ -70,6 +70,20 @@ def next_index(log: EventLog) -> NDArray[np.int64]:
     following[log.starts[1:] - 1] = UNKNOWN
     following[-1:] = UNKNOWN
     return following
+
+
+def next_item_index(log: EventLog, item: NextItem) -> NDArray[np.int64]:
+    """The index of the event that has the next item after each one in its history, -1 where none does, (E,)."""
+    items = log.fields[item.field]
+    meant = (items != "") & (np.isin(log.names, item.events) if item.events else True)
+    if item.unseen:
+        pairs = np.unique(items, return_inverse=True)[1].astype(np.int64) * len(log.users) + log.owners
+        candidates = np.flatnonzero(meant)
+        first = candidates[np.unique(pairs[candidates], return_index=True)[1]]
+        meant = np.isin(np.arange(len(items)), first)
+    hits = np.append(np.flatnonzero(meant), len(items))
+    following = hits[np.searchsorted(hits, np.arange(1, len(items) + 1))]
+    return np.where(following < np.repeat(log.starts + log.lengths, log.lengths), following, UNKNOWN)
 
 
 @dataclass(frozen=True)

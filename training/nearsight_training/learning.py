@@ -161,10 +161,10 @@ def measured(
             truth, logits, owners = _numbers(head, histories, given, cutoff)
             if len(truth):
                 metrics[head.name] = value_metrics(truth, values_of(probabilities(logits, head), head), owners)
-        elif (histories.next_codes > 0).any():
-            known = histories.next_codes >= 0
+        elif ((codes := histories.next_codes[:, head.column]) > 0).any():
+            known = codes >= 0
             chances = probabilities(given.events[known], head)
-            metrics[head.name] = next_event_metrics(histories.next_codes[known], chances, histories.owners[known])
+            metrics[head.name] = next_event_metrics(codes[known], chances, histories.owners[known])
     return metrics
 
 
@@ -196,9 +196,9 @@ def _decisions(config: LogConfig | TableConfig) -> dict[str, Decision]:
 
 
 def _calibrated_next(head: NextEventHead, histories: Histories, given: Answers) -> Head:
-    known = histories.next_codes > 0
-    logits = given.events[known, head.start : head.start + head.size]
-    return msgspec.structs.replace(head, temperature=temperature(logits, histories.next_codes[known]))
+    codes = histories.next_codes[:, head.column]
+    logits = given.events[codes > 0, head.start : head.start + head.size]
+    return msgspec.structs.replace(head, temperature=temperature(logits, codes[codes > 0]))
 
 
 def _calibrated_value(head: ValueHead, histories: Histories, given: Answers, cutoff: float | None) -> Head:

@@ -1,4 +1,4 @@
-"""A Markov chain over event names: what comes next, told from the last event alone."""
+"""A Markov chain over event names or items: what comes next, told from the last one alone."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,24 +24,27 @@ class Markov:
         self.chances = (counts + strength * popular) / (counts.sum(1, keepdims=True) + strength)
 
     @classmethod
-    def fit(cls, training: Histories, validation: Histories, vocabulary: int) -> "Markov":
+    def fit(
+        cls, training: Histories, validation: Histories, vocabulary: int, column: int = 0, ahead: int = 0
+    ) -> "Markov":
         """Count transitions of training users; the prior's strength is the one that validation users speak for.
 
+        From the codes of `column` to the next ones of column `ahead`: events to events, unless something else is said.
         Raises `InputError` where no event is known to follow another.
         """
-        codes, following = _transitions(training)
+        codes, following = _transitions(training, column, ahead)
         if not len(codes):
             raise InputError("it needs users who have more than one event")
         counts = np.zeros((vocabulary + 1, vocabulary))
         np.add.at(counts, (codes, following - 1), 1.0)
         popular = (counts.sum(0) + 1.0) / (counts.sum() + vocabulary)
-        asked, answers = _transitions(validation)
+        asked, answers = _transitions(validation, column, ahead)
         chains = [cls(popular, counts, strength) for strength in _STRENGTHS]
         losses = [-np.log(chain.chances[asked, answers - 1]).sum() for chain in chains]
         return chains[int(np.argmin(losses))]
 
 
-def _transitions(histories: Histories) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def _transitions(histories: Histories, column: int, ahead: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """The codes of events and of those that follow them, where both the following one and its name are known."""
-    known = histories.next_codes > 0
-    return histories.codes[known, 0], histories.next_codes[known]
+    following = histories.next_codes[:, ahead]
+    return histories.codes[following > 0, column], following[following > 0]

@@ -13,10 +13,18 @@ from nearsight.features import Encoder
 from nearsight.heads import BinaryHead, Head, NextEventHead, ValueHead
 from nearsight.spec import Spec
 from nearsight_training.asks import Asks, drawn_asks
-from nearsight_training.config import Asked, Inactive, Label, LogConfig, Target, Value
+from nearsight_training.config import Asked, Inactive, Label, LogConfig, NextItem, Target, Value
 from nearsight_training.gate import ENOUGH
 from nearsight_training.histories import SPLITS, Histories
-from nearsight_training.labels import UNKNOWN, ask_labels, ask_values, event_labels, event_values, next_index
+from nearsight_training.labels import (
+    UNKNOWN,
+    ask_labels,
+    ask_values,
+    event_labels,
+    event_values,
+    next_index,
+    next_item_index,
+)
 from nearsight_training.leakage import check_answers, check_columns
 from nearsight_training.log import EventLog
 from nearsight_training.specification import fit_spec, handled
@@ -69,7 +77,7 @@ def prepare_split(log: EventLog, config: LogConfig, split: Plan) -> Prepared:
         names=log.names,
         labels=_stacked([split_labels(log, each, split) for each in config.targets], len(log.times), np.int8),
         values=_stacked([_split_values(log, each, split) for each in config.values], len(log.times), np.float32),
-        next_codes=_next_codes(log, codes, visible, split),
+        next_codes=_next_codes(log, config, spec, codes, visible, split),
         fields={name: log.fields[name] for name in spec.fields},
         **_questions(log, config, split, encoder, asks, begins),
     )
@@ -130,11 +138,22 @@ def _questions(
     }
 
 
-def _next_codes(log: EventLog, codes: NDArray[np.int32], visible: NDArray[np.bool_], split: Plan) -> NDArray[np.int32]:
-    following = next_index(log)
-    known = (following != UNKNOWN) & visible[following]
-    known &= ~_before_the_test(log, split)
-    return np.where(known, codes[following, 0], UNKNOWN).astype(np.int32)
+def _next_codes(
+    log: EventLog, config: LogConfig, spec: Spec, codes: NDArray[np.int32], visible: NDArray[np.bool_], split: Plan
+) -> NDArray[np.int32]:
+    ahead = [(next_index(log), 0)]
+    if config.next_item is not None:
+        ahead.append((next_item_index(log, config.next_item), _item_column(spec, config.next_item)))
+    found = np.full((len(codes), 2), UNKNOWN, np.int32)
+    for place, (following, column) in enumerate(ahead):
+        known = (following != UNKNOWN) & visible[following] & ~_before_the_test(log, split)
+        found[known, place] = codes[following[known], column]
+    return found
+
+
+def _item_column(spec: Spec, item: NextItem) -> int:
+    """Which code is the item's."""
+    return 1 + [category.name for category in spec.categories].index(item.field)
 
 
 def _heads(spec: Spec, config: LogConfig, histories: Histories) -> tuple[Head, ...]:
@@ -143,10 +162,22 @@ def _heads(spec: Spec, config: LogConfig, histories: Histories) -> tuple[Head, .
     for index, each in enumerate(config.values):
         known = np.concatenate([train.values[:, index], train.ask_values[:, index]])
         heads.append(_value_head(each, sum(head.size for head in heads), known[~np.isnan(known)].astype(np.float64)))
-    followed = all((histories.select(split).next_codes > 0).any() for split in (TRAIN, VALIDATION))
-    if config.next_event and len(spec.event.vocabulary) > 1 and followed:
-        shares, start = _shares(train, len(spec.event.vocabulary)), sum(head.size for head in heads)
-        heads.append(NextEventHead(start=start, vocabulary=spec.event.vocabulary, shares=shares))
+    follows = [np.any(histories.select(split).next_codes > 0, 0) for split in (TRAIN, VALIDATION)]
+    has_event, has_item = np.all(follows, 0).tolist()
+    if config.next_event and len(spec.event.vocabulary) > 1 and has_event:
+        heads.append(_next_head(NextEventHead(start=0, vocabulary=spec.event.vocabulary), heads, train))
+    if (item := config.next_item) is not None:
+        if not has_item:
+            raise InputError(f"{item.name} needs users who have an item after another: pass more data")
+        head = NextEventHead(
+            name=item.name,
+            start=0,
+            vocabulary=spec.categories[_item_column(spec, item) - 1].vocabulary,
+            field=item.field,
+            events=item.events,
+            unseen=item.unseen,
+        )
+        heads.append(_next_head(head, heads, train))
     if not heads:
         raise InputError(
             "there is nothing to learn: pass --target and --within, or a log with two kinds of events and users who "
@@ -155,10 +186,13 @@ def _heads(spec: Spec, config: LogConfig, histories: Histories) -> tuple[Head, .
     return tuple(heads)
 
 
-def _shares(training: Histories, size: int) -> tuple[float, ...]:
-    """How often each name follows, to six digits; one never seen to follow counts as if it had once."""
-    counts = np.bincount(training.next_codes[training.next_codes > 0], minlength=size + 1)[1:] + 1
-    return tuple(float(f"{share:.6g}") for share in counts / counts.sum())
+def _next_head(head: NextEventHead, before: list[Head], training: Histories) -> NextEventHead:
+    """The head behind those `before`, with how often each name follows, to six digits; a name that never follows counts
+    as if it had once."""
+    following = training.next_codes[:, head.column]
+    counts = np.bincount(following[following > 0], minlength=head.size + 1)[1:] + 1
+    shares = tuple(float(f"{share:.6g}") for share in counts / counts.sum())
+    return msgspec.structs.replace(head, start=sum(each.size for each in before), shares=shares)
 
 
 def _binary_head(target: Asked, start: int) -> BinaryHead:
@@ -207,24 +241,35 @@ def _value_head(target: Value, start: int, known: NDArray[np.float64]) -> ValueH
 
 
 def _check_targets(log: EventLog, config: LogConfig) -> None:
-    names = [target.name for target in (*config.targets, *config.values)]
+    names = [each.name for each in (*config.targets, *config.values, *([config.next_item] if config.next_item else []))]
     if len(set(names)) < len(names) or NextEventHead(start=0, vocabulary=()).name in names:
         raise InputError(f"targets need names of their own other than next_event, received {', '.join(names)}")
     known = set(np.unique(log.names))
+    items = [config.next_item] if config.next_item is not None else []
     for value in config.values:
-        if getattr(log.fields.get(value.field), "dtype", None) != np.float64:
-            held = ", ".join(name for name, column in log.fields.items() if column.dtype == np.float64) or "none"
-            raise InputError(f"{value.name} asks for a field of numbers, received {value.field!r}: the log has {held}")
-    for target in (*config.targets, *config.values):
+        _check_field(log, value.name, value.field, "numbers")
+    for item in items:
+        _check_field(log, item.name, item.field, "names")
+    for target in (*config.targets, *config.values, *items):
         missing = [event for event in target.events if event not in known]
         if missing or not (target.events or not isinstance(target, Target)):
             most = ", ".join(sorted(known)[:20])
             raise InputError(f"the log has no event {'' if not missing else missing[0]!r} to predict: it has {most}")
-        horizon = None if isinstance(target, Label) else target.within_seconds
-        if isinstance(target, Target) and horizon is None:
-            horizon = target.within_events or target.session_gap_seconds
-        if not isinstance(target, Label) and (horizon is None or horizon <= 0):
-            raise InputError(f"the horizon of {target.name} must be positive, received {horizon}")
+    for asked in (*config.targets, *config.values):
+        if isinstance(asked, Label):
+            continue
+        horizon = asked.within_seconds
+        if isinstance(asked, Target) and horizon is None:
+            horizon = asked.within_events or asked.session_gap_seconds
+        if horizon is None or horizon <= 0:
+            raise InputError(f"the horizon of {asked.name} must be positive, received {horizon}")
+
+
+def _check_field(log: EventLog, asking: str, field: str, kind: str) -> None:
+    fitting = [name for name, column in log.fields.items() if (column.dtype == np.float64) == (kind == "numbers")]
+    if field not in fitting:
+        held = ", ".join(fitting) or "none"
+        raise InputError(f"{asking} asks for a field of {kind}, received {field!r}: the log has {held}")
 
 
 def _checked(histories: Histories, target: int, name: str, plan: Plan) -> str | None:

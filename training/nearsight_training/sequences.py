@@ -33,8 +33,8 @@ class Batch:
     """T events and, where questions are asked, T now rows behind them: W = T or 2·T.
 
     `codes` (B, W, K) int32 and `numbers` (B, W, N) float32 feed the network; `labels` (B, W, H) hold 0, 1 or -1 for H
-    yes/no heads, `values` (B, W, V) numbers or NaN, `next_codes` (B, T) the next event's code or less than 1. `events`
-    (B, T) are the events' indices, -1 for padding, and `asks` (B, T) the questions', -1 for none.
+    yes/no heads, `values` (B, W, V) numbers or NaN, `next_codes` (B, T, 2) the codes of the next event and item or
+    less than 1. `events` (B, T) are the events' indices, -1 for padding, and `asks` (B, T) the questions', -1 for none.
     """
 
     codes: NDArray[np.int32]
@@ -164,7 +164,7 @@ def _batch(
         numbers = np.concatenate([numbers, _rows(histories.ask_numbers, asks, asks >= 0, 0)], 1)
         labels = np.concatenate([labels, _rows(histories.ask_labels, asks, asks >= 0, -1)], 1)
         values = np.concatenate([values, _rows(histories.ask_values, asks, asks >= 0, np.nan)], 1)
-    return Batch(codes, numbers, labels, values, np.where(inside, histories.next_codes[events], -1), events, asks)
+    return Batch(codes, numbers, labels, values, _rows(histories.next_codes, events, inside, -1), events, asks)
 
 
 def _rows(source: NDArray[Any], index: NDArray[np.int64], inside: NDArray[np.bool_], fill: float) -> NDArray[Any]:

@@ -85,7 +85,7 @@ def prepare_table(samples: Samples, config: TableConfig) -> Prepared:
         times=np.zeros(rows * steps),
         names=names,
         labels=labels,
-        next_codes=np.full(rows * steps, UNKNOWN, np.int32),
+        next_codes=np.full((rows * steps, 2), UNKNOWN, np.int32),
         fields={VALUE: values},
         ask_history=np.zeros(0, np.int64),
         ask_after=np.zeros(0, np.int64),
