@@ -69,7 +69,7 @@ class _Asked:
 
 def _labels(asked: _Asked, target: Target | Inactive, first_later: NDArray[np.int64]) -> NDArray[np.int8]:
     log = asked.log
-    meant = np.isin(log.names, target.events) if target.events else np.ones(len(log.names), bool)
+    meant = log.names.isin(target.events) if target.events else np.ones(len(log.names), bool)
     hits = np.append(np.flatnonzero(meant), len(log.times))
     if isinstance(target, Inactive):
         happened, known = _inactive(asked, target, hits, first_later)

@@ -54,7 +54,7 @@ def prepare_split(log: EventLog, config: LogConfig, split: Plan) -> Prepared:
     spec, notes = fit_spec(log, training, config.min_users, config.reset)
     check_columns(log, spec.fields, config.targets, config.trusted)
     encoder, begins = Encoder(spec), segment_starts(spec.reset, log.times, log.starts, len(log.times))
-    codes, numbers = encoder.columns(log.names.tolist(), log.times, log.fields, begins)
+    codes, numbers = encoder.columns(log.names, log.times, log.fields, begins)
     asks = drawn_asks(log, config, split)
     every = Histories(
         codes=codes,
@@ -71,8 +71,9 @@ def prepare_split(log: EventLog, config: LogConfig, split: Plan) -> Prepared:
     )
     lengths = np.add.reduceat(visible, log.starts, dtype=np.int64)
     histories = every.shortened(lengths)
+    del every
     heads = _heads(spec, config, histories)
-    check_answers(histories.select(TRAIN), spec, [target.name for target in config.targets], config.trusted)
+    check_answers(histories, TRAIN, spec, [target.name for target in config.targets], config.trusted)
     rough = [_checked(histories, index, target.name, split) for index, target in enumerate(config.targets)]
     return Prepared(histories, spec, heads, (*log.notes, *notes, *handled(log, training, spec), *filter(None, rough)))
 
@@ -119,9 +120,10 @@ def _next_codes(log: EventLog, codes: NDArray[np.int32], visible: NDArray[np.boo
 
 def _heads(spec: Spec, config: LogConfig, histories: Histories) -> tuple[Head, ...]:
     heads: list[Head] = [_binary_head(each, start) for start, each in enumerate(config.targets)]
-    followed = all((histories.select(split).next_codes > 0).any() for split in (TRAIN, VALIDATION))
+    training, validation = (histories.next_codes[histories.events_of(split)] for split in (TRAIN, VALIDATION))
+    followed = (training > 0).any() and (validation > 0).any()
     if config.next_event and len(spec.event.vocabulary) > 1 and followed:
-        shares = _shares(histories.select(TRAIN), len(spec.event.vocabulary))
+        shares = _shares(training, len(spec.event.vocabulary))
         heads.append(NextEventHead(start=len(heads), vocabulary=spec.event.vocabulary, shares=shares))
     if not heads:
         raise InputError(
@@ -131,9 +133,9 @@ def _heads(spec: Spec, config: LogConfig, histories: Histories) -> tuple[Head, .
     return tuple(heads)
 
 
-def _shares(training: Histories, size: int) -> tuple[float, ...]:
+def _shares(next_codes: NDArray[np.int32], size: int) -> tuple[float, ...]:
     """How often each name follows, to six digits; one never seen to follow counts as if it had once."""
-    counts = np.bincount(training.next_codes[training.next_codes > 0], minlength=size + 1)[1:] + 1
+    counts = np.bincount(next_codes[next_codes > 0], minlength=size + 1)[1:] + 1
     return tuple(float(f"{share:.6g}") for share in counts / counts.sum())
 
 
@@ -150,7 +152,7 @@ def _check_targets(log: EventLog, config: LogConfig) -> None:
     names = [target.name for target in config.targets]
     if len(set(names)) < len(names) or NextEventHead(start=0, vocabulary=()).name in names:
         raise InputError(f"targets need names of their own other than next_event, received {', '.join(names)}")
-    known = set(np.unique(log.names))
+    known = set(log.names.present().tolist())
     for target in config.targets:
         missing = [event for event in target.events if event not in known]
         if missing or not (target.events or isinstance(target, Inactive)):
@@ -165,11 +167,11 @@ def _check_targets(log: EventLog, config: LogConfig) -> None:
 
 def _checked(histories: Histories, target: int, name: str, plan: Plan) -> str | None:
     """A note where the test knows too little. Raises `InputError` where a split's labels are all of one class."""
-    train, validation, test = (histories.select(split) for split in (TRAIN, VALIDATION, TEST))
-    tested, owners = _judged(test, target, plan.cutoff)
+    tested, owners = _judged(histories, TEST, target, plan.cutoff)
+    asked = histories.ask_labels[histories.questions_of(TRAIN), target]
     judged = {
-        SPLITS[TRAIN]: np.concatenate([train.labels[:, target], train.ask_labels[:, target]]),
-        SPLITS[VALIDATION]: _judged(validation, target, plan.rehearsal)[0],
+        SPLITS[TRAIN]: np.concatenate([histories.labels[histories.events_of(TRAIN), target], asked]),
+        SPLITS[VALIDATION]: _judged(histories, VALIDATION, target, plan.rehearsal)[0],
         SPLITS[TEST]: tested,
     }
     for split, labels in judged.items():
@@ -189,12 +191,15 @@ def _checked(histories: Histories, target: int, name: str, plan: Plan) -> str | 
     )
 
 
-def _judged(part: Histories, target: int, moment: float | None) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+def _judged(
+    histories: Histories, split: int, target: int, moment: float | None
+) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
     """What calibration and metrics look at, the questions at `moment` or every prefix: labels, and whose they are."""
     if moment is None:
-        return part.labels[:, target], part.owners
-    asked = part.ask_time == moment
-    return part.ask_labels[asked, target], part.ask_history[asked]
+        events = histories.events_of(split)
+        return histories.labels[events, target], histories.owners[events]
+    asked = histories.questions_of(split) & (histories.ask_time == moment)
+    return histories.ask_labels[asked, target], histories.ask_history[asked]
 
 
 def _stacked(columns: list[NDArray[np.int8]], size: int) -> NDArray[np.int8]:
