@@ -56,8 +56,9 @@ def _in_silences(log: EventLog, config: LogConfig, split: Plan, last: float) -> 
     events = np.flatnonzero((span > 0) & np.repeat(split.users != TEST, log.lengths))
     begin, end = (each[events, np.newaxis] for each in (log.times, following))
     generator = np.random.default_rng(config.fitting.seed)
-    times = generator.random(len(events) * config.asks)
-    times *= generator.permutation(np.repeat(span[events], config.asks))
+    times, waits = generator.random(len(events) * config.asks), np.repeat(span[events], config.asks)
+    generator.shuffle(waits)
+    times *= waits
     times = times.reshape(len(events), config.asks)
     times += begin
     times[(times <= begin) | (times >= end) | (times > last)] = np.inf

@@ -91,7 +91,8 @@ class Histories:
 
     def questions_of(self, split: int) -> NDArray[np.bool_]:
         """Which questions are of one split, (Q,)."""
-        return (self.split == split)[self.ask_history]
+        inside: NDArray[np.bool_] = (self.split == split)[self.ask_history]
+        return inside
 
     def select(self, split: int) -> "Histories":
         """The histories of one split, in the same order."""

@@ -64,7 +64,8 @@ class _Asked:
     @property
     def ends(self) -> NDArray[np.int64]:
         """Where each one's history ends."""
-        return self.log.starts[self.history] + self.log.lengths[self.history]
+        ends: NDArray[np.int64] = np.append(self.log.starts[1:], len(self.log.times))[self.history]
+        return ends
 
 
 def _labels(asked: _Asked, target: Target | Inactive, first_later: NDArray[np.int64]) -> NDArray[np.int8]:

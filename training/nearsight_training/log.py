@@ -75,7 +75,8 @@ def log_of(table: Table, config: LogConfig) -> EventLog:
     told = {name: column.to_numpy() if column.dtype.is_float() else _coded(column) for name, column in fields.items()}
     rest = {f"field:{name}": values.codes if isinstance(values, Names) else values for name, values in told.items()}
     frame = pl.DataFrame({"user": users.codes, "time": times, "event": names.codes, **rest})
-    frame, dropped = cleaned(frame[np.lexsort((times, users.codes))], config.clean, table.name)
+    order = pl.Series(np.lexsort((times, users.codes)).astype(np.uint32))
+    frame, dropped = cleaned(frame[order], config.clean, table.name)
     return _laid_out(frame, users, names, told, (*lacking, *dropped, *notes))
 
 

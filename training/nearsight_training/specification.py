@@ -81,9 +81,10 @@ def fit_category(name: str, values: Names | NDArray[np.str_], owners: NDArray[np
     A rarer value gets no entry: it could point to a person, and it must not ship in a model.
     """
     coded = Names.of(values)
-    spelled, size = coded.vocabulary, int(owners.max(initial=0)) + 1
-    pairs = np.unique(coded.codes.astype(np.int64) * size + owners)
-    users = np.bincount(pairs // size, minlength=len(spelled))
+    spelled, order = coded.vocabulary, np.lexsort((owners, coded.codes))
+    codes, owners = coded.codes[order], owners[order]
+    again = (owners[1:] == owners[:-1]) & (codes[1:] == codes[:-1])
+    users = np.bincount(np.delete(codes, np.flatnonzero(again) + 1), minlength=len(spelled))
     order = np.argsort(-users, kind="stable")[:_MOST_NAMES]
     return Category(
         name=name, vocabulary=tuple(str(spelled[k]) for k in order if users[k] >= min_users and spelled[k] != "")
@@ -143,4 +144,4 @@ def _skew(values: NDArray[np.float64]) -> float:
 
 
 def _varies(values: NDArray[Any]) -> bool:
-    return len(np.unique(values)) > 1
+    return bool((values != values[0]).any())

@@ -43,13 +43,14 @@ def _alike(column: pl.Series, first: re.Match[str]) -> pl.Series:
     form = "%Y-%m-%d" + (f"{separator}%H:%M:%S" if separator else "") + (f"%.{len(fraction) - 1}f" if fraction else "")
     spelled = column.to_frame("text").lazy().with_columns(usual=pl.col("text").str.contains(_pattern(first)))
     text = pl.when("usual").then("text")
-    micros = text.str.head(body).str.to_datetime(form, strict=False, time_unit="us", cache=False).dt.timestamp("us")
+    whole = text.str.head(body) if offset else text
+    micros = whole.str.to_datetime(form, strict=False, time_unit="us", cache=False).dt.timestamp("us")
     if offset and offset != "Z":
         hours, minutes = (text.str.slice(body + at, 2).cast(pl.Int64) for at in (1, 4))
         sign = pl.when(text.str.slice(body, 1) == "-").then(-1).otherwise(1)
         micros -= sign * (hours * 60 + minutes) * 60_000_000
     exact = pl.when(micros.is_between(-_EXACT, _EXACT)).then(micros)
-    return spelled.select(exact.cast(pl.Float64) / 1e6).collect().to_series()
+    return spelled.select(exact.cast(pl.Float64) / 1e6).collect(engine="streaming").to_series()
 
 
 def _pattern(first: re.Match[str]) -> str:
