@@ -1,6 +1,6 @@
 """From events to rows: one event on the device, whole columns in training and in batches."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from struct import Struct
 from typing import Any
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nearsight.cursor import Cursor, latest_times
 from nearsight.formulas import COLUMNS, SINGLE, Formulas, Step
+from nearsight.names import Names
 from nearsight.spec import Spec, Steps
 from nearsight.values import EARLIEST, LATEST, code, finite, finite_column, strange_time
 from nearsight.values import codes as coded
@@ -16,6 +17,7 @@ from nearsight.values import codes as coded
 __all__ = ["Encoder", "Row"]
 
 Row = tuple[NDArray[np.int32], NDArray[np.float32]]
+_AT_ONCE = 65536  # rows whose numbers are worked out together: they stay in the processor's cache
 
 
 class Encoder:
@@ -92,9 +94,9 @@ class Encoder:
 
     def columns(
         self,
-        events: Sequence[str],
+        events: Sequence[str] | Names,
         times: NDArray[np.float64] | None,
-        fields: Mapping[str, Sequence[object] | NDArray[Any]],
+        fields: Mapping[str, Sequence[object] | NDArray[Any] | Names],
         starts: NDArray[np.int64],
     ) -> Row:
         """The rows of whole histories laid end to end; history `i` begins at `starts[i]`, which is sorted.
@@ -108,19 +110,24 @@ class Encoder:
         names = [events, *(fields.get(category.name, missing) for category in spec.categories)]
         codes = [coded(*table, column) for table, column in zip(self._tables, names, strict=True)]
         values = [finite_column(number.name, fields.get(number.name, missing)) for number in spec.numbers]
-        position = np.arange(size) - np.repeat(starts, np.diff(starts, append=size))
         clock = self.times(missing if times is None else times) if spec.clock else np.zeros(size)
-        step = _step_columns(spec.steps, fields.get(spec.steps.name, missing), position) if spec.steps else None
-        numbers = self._columns.row(*_since_columns(clock, starts), clock, values, step)
-        return np.stack(codes, 1), _stacked(numbers, size)
+        first, gap, age = _since_columns(clock, starts)
+        step = _step_columns(spec.steps, fields.get(spec.steps.name, missing), starts) if spec.steps else None
+        numbers = np.empty((size, self._width), np.float32)
+        for part in _parts(size):
+            within = Step(step.value[part], step.low[part], step.high[part]) if step else None
+            told = [each[part] for each in values]
+            _fill(numbers[part], self._columns.row(first[part], gap[part], age[part], clock[part], told, within))
+        return np.stack(codes, 1), numbers
 
     def now_columns(
         self, gaps: NDArray[np.float64], ages: NDArray[np.float64], empty: NDArray[np.bool_] | bool = False
     ) -> Row:
         """Many *now* rows at once: seconds since each history's last and first event, `(E,)` each; 0 where `empty`."""
-        times = _stacked(self._columns.times(np.full(len(gaps), empty, np.float64), gaps, ages), len(gaps))
+        first = np.broadcast_to(np.asarray(empty, np.float64), gaps.shape)
         codes, numbers = self._empty_now(len(gaps))
-        numbers[:, : times.shape[1]] = times
+        for part in _parts(len(gaps)):
+            _fill(numbers[part], self._columns.times(first[part], gaps[part], ages[part]))
         return codes, numbers
 
     def _empty_now(self, size: int) -> Row:
@@ -153,13 +160,16 @@ def _single_step(steps: Steps, fields: Mapping[str, object], position: int) -> S
     return Step(finite(steps.name, fields.get(steps.name)), steps.lows[column], steps.highs[column])
 
 
-def _step_columns(steps: Steps, values: Sequence[object] | NDArray[Any], position: NDArray[np.int64]) -> Step:
+def _step_columns(steps: Steps, values: Sequence[object] | NDArray[Any] | Names, starts: NDArray[np.int64]) -> Step:
+    position = np.arange(len(values)) - np.repeat(starts, np.diff(starts, append=len(values)))
     column = np.minimum(position, len(steps.lows) - 1)
     return Step(finite_column(steps.name, values), np.array(steps.lows)[column], np.array(steps.highs)[column])
 
 
-def _stacked(numbers: Sequence[Any], size: int) -> NDArray[np.float32]:
-    rows = np.empty((size, len(numbers)), np.float32)
-    for column, values in enumerate(numbers):
-        rows[:, column] = values
-    return rows
+def _parts(size: int) -> Iterator[slice]:
+    return (slice(start, start + _AT_ONCE) for start in range(0, size, _AT_ONCE))
+
+
+def _fill(rows: NDArray[np.float32], columns: Sequence[Any]) -> None:
+    for place, values in enumerate(columns):
+        rows[:, place] = values

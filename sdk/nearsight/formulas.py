@@ -1,12 +1,14 @@
 """From the parts of an event to the numbers of its row, written once for one float and for columns of them.
 
 Every formula is a chain of operations that IEEE 754 rounds the same way for a single number and for an array, except
-the logarithm: NumPy's may differ from the C library's in the last bit, so columns map the C library's over their
-elements. A test proves that both speeds agree bit for bit.
+the logarithm: where NumPy doesn't call the C library's but has one of its own, as for AVX-512, the two differ in the
+last bit of some values, and columns map the C library's over their elements, at half the speed. A test proves that both
+speeds agree bit for bit.
 """
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Protocol
 
 import msgspec
@@ -66,7 +68,7 @@ class Columns:
 
     @staticmethod
     def log1p(x: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.fromiter(map(math.log1p, x.tolist()), np.float64, len(x))
+        return np.log1p(x) if _is_shared() else _mapped_log1p(x)
 
     @staticmethod
     def integer(x: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -76,6 +78,17 @@ class Columns:
     def where(condition: NDArray[np.bool_], x: Any, otherwise: Any) -> NDArray[np.float64]:
         chosen: NDArray[np.float64] = np.where(condition, x, otherwise)
         return chosen
+
+
+@cache
+def _is_shared() -> bool:
+    """Whether NumPy's logarithm is the C library's: another one differs in some of so many values."""
+    probe = np.linspace(0.0, 40.0, 4096) ** 4
+    return np.array_equal(np.log1p(probe), _mapped_log1p(probe))
+
+
+def _mapped_log1p(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.fromiter(map(math.log1p, x.tolist()), np.float64, len(x))
 
 
 class Formulas:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearsight.errors import EventError
+from nearsight.names import Names
 
 __all__ = ["EARLIEST", "LATEST", "code", "codes", "finite", "finite_column", "strange_time"]
 
@@ -60,7 +61,7 @@ def finite(field: str, value: object) -> float:
     raise EventError(f"{field} must be a number, received {kind.__name__}: convert it, or pass None if it isn't known")
 
 
-def finite_column(field: str, values: Sequence[object] | NDArray[Any]) -> NDArray[np.float64]:
+def finite_column(field: str, values: Sequence[object] | NDArray[Any] | Names) -> NDArray[np.float64]:
     """`finite` for a column of numbers, None among them or NaN: float64 `(E,)`."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "fiu":
         column = values.astype(np.float64, copy=False)
@@ -73,8 +74,11 @@ def finite_column(field: str, values: Sequence[object] | NDArray[Any]) -> NDArra
     return column
 
 
-def codes(field: str, table: Mapping[str, int], values: Sequence[object] | NDArray[Any]) -> NDArray[np.int32]:
-    """`code` for a column: int32 `(E,)`."""
+def codes(field: str, table: Mapping[str, int], values: Sequence[object] | NDArray[Any] | Names) -> NDArray[np.int32]:
+    """`code` for a column: int32 `(E,)`. In a column of `Names` each name is looked up once."""
+    if isinstance(values, Names):
+        found_once: NDArray[np.int32] = codes(field, table, values.vocabulary.tolist())[values.codes]
+        return found_once
     get = table.get
     found = [get(value, 0) if type(value) is str else code(field, table, value) for value in values]
     return np.array(found, np.int32)

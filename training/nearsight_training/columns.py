@@ -17,6 +17,7 @@ import polars as pl
 
 from nearsight.errors import InputError
 from nearsight.values import EARLIEST, LATEST
+from nearsight_training.timestamps import iso_column, iso_seconds
 
 __all__ = ["Table", "moment", "names_of", "numbers_of", "required", "spoken", "times_of"]
 
@@ -170,7 +171,7 @@ def times_of(table: Table, name: str) -> pl.Series:
     numbers = column.cast(pl.Float64, strict=False)
     if numbers.null_count() < len(column) and numbers[0] is not None:
         return _seconds_not_dates(table, name, _complete(table, name, column, numbers))
-    return _complete(table, name, column, pl.Series([_seconds(text) for text in column], dtype=pl.Float64))
+    return _complete(table, name, column, iso_column(column))
 
 
 def _complete(table: Table, name: str, column: pl.Series, seconds: pl.Series) -> pl.Series:
@@ -204,7 +205,7 @@ def moment(value: str | float) -> float:
     try:
         found: float | None = float(value)
     except ValueError:
-        found = _seconds(str(value))
+        found = iso_seconds(str(value))
     if found is None or not EARLIEST <= found <= LATEST:
         raise InputError(f"a time must be ISO 8601 or seconds since 1970 in the years 1 to 9999, received {value!r}")
     return found
@@ -214,14 +215,6 @@ def spoken(moment: float) -> str:
     """A moment as a user would write it, in UTC: `1997-09-30`, `1997-09-30 12:00:00`."""
     written = datetime.fromtimestamp(moment, UTC).replace(tzinfo=None)
     return written.isoformat(" ", "seconds").removesuffix(" 00:00:00")
-
-
-def _seconds(text: str | None) -> float | None:
-    try:
-        moment = datetime.fromisoformat(text or "")
-    except ValueError:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _content(path: Path) -> tuple[str, bytes]:

@@ -1,13 +1,16 @@
 """Encoded histories with their labels, laid end to end: what training reads, and what proofs and peers replay."""
 
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SPLITS", "Histories", "read_histories", "write_histories"]
+from nearsight.names import Names
+
+__all__ = ["SPLITS", "Histories", "coded_fields", "read_histories", "write_histories"]
 
 SPLITS = ("train", "validation", "test")
 _FIELD = "field:"  # how a raw field's array is named in the file
@@ -31,7 +34,7 @@ class Histories:
     split: NDArray[np.int8]  # (H,) an index into SPLITS
     fresh: NDArray[np.bool_]  # (E,) which events meet an empty state, each history's first among them
     times: NDArray[np.float64]  # (E,) seconds since 1970, zeros where there is no clock
-    names: NDArray[np.str_]  # (E,) the events' names as they came
+    names: Names  # (E,) as they came
     labels: NDArray[Any]  # (E, B) the targets after each event: int8, or float32 where they are taught
     next_codes: NDArray[np.int32]  # (E, 2) the next event's and the next item's code, -1 where it isn't known
     ask_history: NDArray[np.int64]  # (Q,) sorted
@@ -42,7 +45,11 @@ class Histories:
     ask_labels: NDArray[Any]  # (Q, B)
     values: NDArray[np.float32]  # (E, V) the numbers after each event, NaN where one isn't known
     ask_values: NDArray[np.float32]  # (Q, V)
-    fields: dict[str, NDArray[Any]] = field(default_factory=dict)  # (E,) each: float64 or str, as they came
+    fields: dict[str, Any] = field(default_factory=dict)  # (E,) each: float64 or `Names`, as they came
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", Names.of(self.names))
+        object.__setattr__(self, "fields", coded_fields(self.fields))
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -79,6 +86,16 @@ class Histories:
         stop = int(self.starts[history + 1]) if history + 1 < len(self) else len(self.codes)
         return slice(start, stop)
 
+    def events_of(self, split: int) -> NDArray[np.bool_]:
+        """Which events are of one split, (E,)."""
+        inside: NDArray[np.bool_] = np.repeat(self.split == split, self.lengths)
+        return inside
+
+    def questions_of(self, split: int) -> NDArray[np.bool_]:
+        """Which questions are of one split, (Q,)."""
+        inside: NDArray[np.bool_] = (self.split == split)[self.ask_history]
+        return inside
+
     def select(self, split: int) -> "Histories":
         """The histories of one split, in the same order."""
         return self.take(np.flatnonzero(self.split == split))
@@ -87,17 +104,7 @@ class Histories:
         """The histories with these indices `(h,)`, sorted and without repetition, with their questions."""
         kept = np.zeros(len(self), bool)
         kept[histories] = True
-        events, questions = kept[self.owners], kept[self.ask_history]
-        lengths = self.lengths[kept]
-        places = np.cumsum(kept) - 1
-        return Histories(
-            starts=np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64) if len(lengths) else self.starts[:0],
-            split=self.split[kept],
-            fields={name: values[events] for name, values in self.fields.items()},
-            **{name: getattr(self, name)[events] for name in _PER_EVENT},
-            ask_history=places[self.ask_history[questions]],
-            **{name: getattr(self, name)[questions] for name in _PER_QUESTION},
-        )
+        return self._cut(np.where(kept, self.lengths, 0))
 
     def limited(self, events: int, seed: int) -> "Histories":
         """All histories, or as many as hold about `events` events, drawn."""
@@ -109,18 +116,30 @@ class Histories:
 
     def shortened(self, lengths: NDArray[np.int64]) -> "Histories":
         """Only the first `lengths[i]` events of each history `(H,)`; one without events goes, as do later questions."""
-        kept = self.positions < np.repeat(lengths, self.lengths)
-        asked = self.ask_after <= lengths[self.ask_history]
-        questions = {name: getattr(self, name)[asked] for name in _PER_QUESTION}
-        cut = replace(
-            self,
-            starts=(np.cumsum(lengths) - lengths).astype(np.int64),
-            fields={name: values[kept] for name, values in self.fields.items()},
-            **{name: getattr(self, name)[kept] for name in _PER_EVENT},
-            ask_history=self.ask_history[asked],
-            **questions,
+        return self._cut(lengths)
+
+    def _cut(self, lengths: NDArray[np.int64]) -> "Histories":
+        kept = lengths > 0
+        events = _places(self.positions < np.repeat(lengths, self.lengths))
+        questions = _places(self.ask_after <= lengths[self.ask_history])
+        return Histories(
+            starts=(np.cumsum(lengths) - lengths)[kept].astype(np.int64),
+            split=self.split[kept],
+            fields={name: values[events] for name, values in self.fields.items()},
+            **{name: getattr(self, name)[events] for name in _PER_EVENT},
+            ask_history=(np.cumsum(kept) - 1)[self.ask_history[questions]],
+            **{name: getattr(self, name)[questions] for name in _PER_QUESTION},
         )
-        return cut.take(np.flatnonzero(lengths)) if not lengths.all() else cut
+
+
+def _places(kept: NDArray[np.bool_]) -> slice | NDArray[np.int64]:
+    """Where `kept` is true; a slice, which copies nothing, where it is everywhere."""
+    return slice(None) if kept.all() else np.flatnonzero(kept)
+
+
+def coded_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The same fields with arrays of strings as `Names`."""
+    return {name: values if values.dtype.kind in "fiu" else Names.of(values) for name, values in fields.items()}
 
 
 _PER_EVENT = ("codes", "numbers", "times", "names", "labels", "values", "next_codes", "fresh")

@@ -75,9 +75,9 @@ def next_index(log: EventLog) -> NDArray[np.int64]:
 def next_item_index(log: EventLog, item: NextItem) -> NDArray[np.int64]:
     """The index of the event that has the next item after each one in its history, -1 where none does, (E,)."""
     items = log.fields[item.field]
-    meant = (items != "") & (np.isin(log.names, item.events) if item.events else True)
+    meant = (items != "") & (log.names.isin(item.events) if item.events else True)
     if item.unseen:
-        pairs = np.unique(items, return_inverse=True)[1].astype(np.int64) * len(log.users) + log.owners
+        pairs = items.codes.astype(np.int64) * len(log.users) + log.owners
         candidates = np.flatnonzero(meant)
         first = candidates[np.unique(pairs[candidates], return_index=True)[1]]
         meant = np.isin(np.arange(len(items)), first)
@@ -99,7 +99,8 @@ class _Asked:
     @property
     def ends(self) -> NDArray[np.int64]:
         """Where each one's history ends."""
-        return self.log.starts[self.history] + self.log.lengths[self.history]
+        ends: NDArray[np.int64] = np.append(self.log.starts[1:], len(self.log.times))[self.history]
+        return ends
 
 
 def _after_events(log: EventLog, until: NDArray[np.float64]) -> _Asked:
@@ -110,7 +111,7 @@ def _labels(asked: _Asked, target: Asked, first_later: NDArray[np.int64]) -> NDA
     log = asked.log
     if isinstance(target, Label):
         return _outcomes(asked, target)
-    meant = np.isin(log.names, target.events) if target.events else np.ones(len(log.names), bool)
+    meant = log.names.isin(target.events) if target.events else np.ones(len(log.names), bool)
     hits = np.append(np.flatnonzero(meant), len(log.times))
     if isinstance(target, Inactive):
         happened, known = _inactive(asked, target, hits, first_later)
@@ -125,7 +126,7 @@ def _labels(asked: _Asked, target: Asked, first_later: NDArray[np.int64]) -> NDA
 
 def _values(asked: _Asked, target: Value, first_later: NDArray[np.int64]) -> NDArray[np.float32]:
     log = asked.log
-    meant = np.isin(log.names, target.events) if target.events else np.ones(len(log.names), bool)
+    meant = log.names.isin(target.events) if target.events else np.ones(len(log.names), bool)
     numbers, horizon = log.fields[target.field], asked.times + target.within_seconds
     if target.how == "total":
         sums = np.append(0.0, np.cumsum(np.where(meant, np.nan_to_num(numbers), 0.0)))

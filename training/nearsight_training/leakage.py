@@ -36,7 +36,7 @@ class Doers(msgspec.Struct, frozen=True):
 
 def doers(log: EventLog, events: Sequence[str]) -> Doers:
     """Who does any of `events`."""
-    done = np.isin(log.names, events)
+    done = log.names.isin(events)
     at_once = done & (log.times == np.repeat(log.times[log.starts], log.lengths))
     ever, first = (np.logical_or.reduceat(marked, log.starts) for marked in (done, at_once))
     return Doers(ever, ever & ~first)
@@ -74,20 +74,21 @@ def check_columns(log: EventLog, fields: Sequence[str], targets: Sequence[Asked]
                 )
 
 
-def check_answers(training: Histories, spec: Spec, names: Sequence[str], trusted: Sequence[str]) -> None:
+def check_answers(histories: Histories, split: int, spec: Spec, names: Sequence[str], trusted: Sequence[str]) -> None:
     """Raises `InputError` for a field by which alone a question could be answered, unless it is `trusted`.
 
-    `names` are the questions', in the labels' order. What is looked at: how the numbers rank, whether a value is
-    missing, and how often each name came with a yes among half of the users, asked of the other half. A column that
-    was joined to a log after the fact looks like that; an honest one hardly ever does.
+    `names` are the questions', in the labels' order. What is looked at, of the users of `split` alone: how the numbers
+    rank, whether a value is missing, and how often each name came with a yes among half of the users, asked of the
+    other half. A column that was joined to a log after the fact looks like that; an honest one hardly ever does.
     """
+    inside, places = histories.events_of(split), np.cumsum(histories.split == split) - 1
     for target, name in enumerate(names):
-        known = np.flatnonzero(training.labels[:, target] >= 0)
-        labels, owners = training.labels[known, target], training.owners[known]
+        known = np.flatnonzero(inside & (histories.labels[:, target] >= 0))
+        labels, owners = histories.labels[known, target], places[histories.owners[known]]
         if min(len(np.unique(owners[labels == answer])) for answer in (0, 1)) < _FEWEST_USERS:
             continue
         for field in spec.fields:
-            found = 0.0 if field in trusted else _telling(training, spec, field, known, labels, owners)
+            found = 0.0 if field in trusted else _telling(histories, spec, field, known, labels, owners)
             if found >= _TOO_GOOD:
                 raise InputError(
                     f"column {field!r} alone answers {name!r} (AUC {found:.3f}), so it was probably filled in after "
@@ -96,7 +97,7 @@ def check_answers(training: Histories, spec: Spec, names: Sequence[str], trusted
 
 
 def _telling(
-    training: Histories,
+    histories: Histories,
     spec: Spec,
     field: str,
     known: NDArray[np.int64],
@@ -104,10 +105,10 @@ def _telling(
     owners: NDArray[np.int64],
 ) -> float:
     """The best AUC that the field alone reaches, either way round."""
-    values = training.fields[field][known]
+    values = histories.fields[field][known]
     if values.dtype.kind != "f":
         column = 1 + [category.name for category in spec.categories].index(field)
-        return _by_name(training.codes[known, column], labels, owners)
+        return _by_name(histories.codes[known, column], labels, owners)
     missing = np.isnan(values)
     scores = [missing.astype(np.float64), np.where(missing, np.inf, values), np.where(missing, -np.inf, values)]
     return max(_either_way(labels, each) for each in scores)

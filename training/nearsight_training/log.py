@@ -9,9 +9,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from nearsight.errors import InputError
+from nearsight.names import Names
 from nearsight_training.cleaning import cleaned, whole_rows
 from nearsight_training.columns import Table, names_of, numbers_of, required, times_of
 from nearsight_training.config import Label, LogConfig
+from nearsight_training.histories import coded_fields
 from nearsight_training.outcomes import outcomes_of
 
 __all__ = ["LONGEST_NAME", "RESERVED", "EventLog", "log_of", "read_log"]
@@ -25,17 +27,21 @@ _OUTCOME = "outcome:"
 class EventLog:
     """E events of H users, sorted by user and then by time; events of equal time keep the file's order.
 
-    `fields` holds float64 arrays with NaN for a missing value, or arrays of strings with "" for one. `notes` say which
-    rows were dropped, which columns were left out, and why.
+    `fields` holds float64 arrays with NaN for a missing value, or `Names` with "" for one; arrays of strings become
+    `Names`. `notes` say which rows were dropped, which columns were left out, and why.
     """
 
     users: NDArray[np.str_]  # (H,)
     starts: NDArray[np.int64]  # (H,)
     times: NDArray[np.float64]  # (E,) seconds since 1970
-    names: NDArray[np.str_]  # (E,)
-    fields: dict[str, NDArray[Any]]  # (E,) each
+    names: Names  # (E,)
+    fields: dict[str, Any]  # (E,) each
     outcomes: dict[str, NDArray[np.int8]] = field(default_factory=dict)  # (E,) each, by question: 1, 0 or -1
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", Names.of(self.names))
+        object.__setattr__(self, "fields", coded_fields(self.fields))
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -67,17 +73,15 @@ def log_of(table: Table, config: LogConfig) -> EventLog:
         raise InputError(f"{table.name} holds no events: pass a log with at least one row")
     table, lacking = whole_rows(table, roles, config.clean)
     fields, notes = _fields(table, config, set(roles.values()))
-    frame = pl.DataFrame(
-        {
-            "user": required(table, config.user),
-            "time": times_of(table, config.time),
-            "event": _events(table, config),
-            **{f"field:{name}": column for name, column in fields.items()},
-            **{f"{_OUTCOME}{label.name}": outcomes_of(table, label) for label in _labels(config)},
-        }
-    )
-    frame, dropped = cleaned(frame.sort("user", "time", maintain_order=True), config.clean, table.name)
-    return _laid_out(frame, tuple(fields), (*lacking, *dropped, *notes))
+    users, names = _coded(required(table, config.user)), _coded(_events(table, config))
+    times = times_of(table, config.time).to_numpy()
+    told = {name: column.to_numpy() if column.dtype.is_float() else _coded(column) for name, column in fields.items()}
+    rest = {f"field:{name}": values.codes if isinstance(values, Names) else values for name, values in told.items()}
+    rest |= {f"{_OUTCOME}{label.name}": outcomes_of(table, label).to_numpy() for label in _labels(config)}
+    frame = pl.DataFrame({"user": users.codes, "time": times, "event": names.codes, **rest})
+    order = pl.Series(np.lexsort((times, users.codes)).astype(np.uint32))
+    frame, dropped = cleaned(frame[order], config.clean, table.name)
+    return _laid_out(frame, users, names, told, (*lacking, *dropped, *notes))
 
 
 def _labels(config: LogConfig) -> list[Label]:
@@ -142,17 +146,28 @@ def _doubts(table: Table, name: str, column: pl.Series) -> list[str]:
     return [f"{name}: taken for names, since not all of its values are numbers, as in {table.line(strays[0])}"]
 
 
-def _laid_out(frame: pl.DataFrame, fields: tuple[str, ...], notes: tuple[str, ...]) -> EventLog:
-    users = frame["user"]
-    fresh = (users != users.shift(1)).fill_null(True)
-    starts = np.flatnonzero(fresh.to_numpy()).astype(np.int64)
+def _coded(column: pl.Series) -> Names:
+    """A column of strings; its vocabulary is sorted by code points, as NumPy sorts."""
+    vocabulary = column.unique().sort()
+    return Names(vocabulary.to_numpy().astype(str), column.cast(pl.Enum(vocabulary)).to_physical().to_numpy())
+
+
+def _laid_out(
+    frame: pl.DataFrame, users: Names, names: Names, fields: dict[str, Any], notes: tuple[str, ...]
+) -> EventLog:
+    """The histories in a sorted `frame`, which holds the codes of all that is `Names`."""
+    owners = frame["user"].to_numpy()
+    starts = np.flatnonzero(np.append(True, owners[1:] != owners[:-1]))
     columns = {name: frame[f"field:{name}"].to_numpy() for name in fields}
     return EventLog(
-        users=users.filter(fresh).to_numpy().astype(str),
+        users=users.vocabulary[owners[starts]],
         starts=starts,
         times=frame["time"].to_numpy(),
-        names=frame["event"].to_numpy().astype(str),
-        fields={name: column if column.dtype.kind == "f" else column.astype(str) for name, column in columns.items()},
+        names=Names(names.vocabulary, frame["event"].to_numpy()),
+        fields={
+            name: Names(values.vocabulary, columns[name]) if isinstance(values, Names) else columns[name]
+            for name, values in fields.items()
+        },
         outcomes={
             name.removeprefix(_OUTCOME): frame[name].to_numpy() for name in frame.columns if name.startswith(_OUTCOME)
         },

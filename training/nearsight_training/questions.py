@@ -79,7 +79,7 @@ def of_kind(histories: Histories, target: int, kind: str) -> Questions | None:
 def pasts(histories: Histories, asked: Questions, targets: frozenset[str]) -> Iterator[Past]:
     """What a peer is told for each question. `targets` are the names of the events that the question asks for."""
     values = _values(histories)
-    is_target = np.isin(histories.names, list(targets)) if targets else np.ones(len(histories.names), bool)
+    is_target = histories.names.isin(list(targets)) if targets else np.ones(len(histories.names), bool)
     first = histories.starts[asked.users]
     for begin, last, now in zip(first.tolist(), asked.events.tolist(), asked.times.tolist(), strict=True):
         span = slice(begin, last + 1)
@@ -148,4 +148,5 @@ def _values(histories: Histories) -> NDArray[np.float64]:
     names = sorted(name for name, column in histories.fields.items() if column.dtype.kind in "fiu")
     if not names:
         return np.zeros((len(histories.codes), 0))
-    return np.nan_to_num(np.stack([histories.fields[name].astype(np.float64) for name in names], 1))
+    values: NDArray[np.float64] = np.stack([histories.fields[name].astype(np.float64) for name in names], 1)
+    return np.nan_to_num(values)

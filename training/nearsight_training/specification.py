@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from nearsight.cursor import segment_starts
 from nearsight.errors import InputError
+from nearsight.names import Names
 from nearsight.spec import Category, Clock, Number, Reset, Spec
 from nearsight_training.log import EventLog
 
@@ -74,14 +75,16 @@ def _shares(found: dict[str, Mask]) -> str:
     return ", ".join([*spoken, *more])
 
 
-def fit_category(name: str, values: NDArray[np.str_], owners: NDArray[np.int64], min_users: int) -> Category:
+def fit_category(name: str, values: Names | NDArray[np.str_], owners: NDArray[np.int64], min_users: int) -> Category:
     """The vocabulary of a field: the values `(E,)` of at least `min_users` users, the most widespread first.
 
     A rarer value gets no entry: it could point to a person, and it must not ship in a model.
     """
-    spelled, codes = np.unique(values, return_inverse=True)
-    pairs = np.unique(codes.astype(np.int64) * (int(owners.max(initial=0)) + 1) + owners)
-    users = np.bincount(pairs // (int(owners.max(initial=0)) + 1), minlength=len(spelled))
+    coded = Names.of(values)
+    spelled, order = coded.vocabulary, np.lexsort((owners, coded.codes))
+    codes, owners = coded.codes[order], owners[order]
+    again = (owners[1:] == owners[:-1]) & (codes[1:] == codes[:-1])
+    users = np.bincount(np.delete(codes, np.flatnonzero(again) + 1), minlength=len(spelled))
     order = np.argsort(-users, kind="stable")[:_MOST_NAMES]
     return Category(
         name=name, vocabulary=tuple(str(spelled[k]) for k in order if users[k] >= min_users and spelled[k] != "")
@@ -141,4 +144,4 @@ def _skew(values: NDArray[np.float64]) -> float:
 
 
 def _varies(values: NDArray[Any]) -> bool:
-    return len(np.unique(values)) > 1
+    return bool((values != values[0]).any())

@@ -67,7 +67,7 @@ def _repeats(rows: Rows, fields: tuple[Field, ...]) -> int:
 
 
 def _kinds(rows: Rows) -> tuple[Kind, ...]:
-    frame = pl.DataFrame({"event": rows.log.names, "user": rows.log.owners})
+    frame = pl.DataFrame({"event": np.asarray(rows.log.names), "user": rows.log.owners})
     each = frame.group_by("event").agg(pl.len().alias("events"), pl.col("user").n_unique().alias("users"))
     ordered = each.sort(["events", "event"], descending=[True, False])
     users = len(rows.log.users)

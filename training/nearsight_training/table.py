@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from nearsight.errors import InputError
 from nearsight.features import Encoder
 from nearsight.heads import BinaryHead
+from nearsight.names import Names
 from nearsight.spec import Category, Spec, Steps
 from nearsight_training.columns import Table, numbers_of
 from nearsight_training.config import TableConfig
@@ -72,8 +73,8 @@ def prepare_table(samples: Samples, config: TableConfig) -> Prepared:
     spec = Spec(event=Category(name="event", vocabulary=(EVENT,)), steps=bounds)
     starts = np.arange(rows, dtype=np.int64) * steps
     values = samples.values.ravel()
-    names = np.full(rows * steps, EVENT)
-    codes, numbers = Encoder(spec).columns(names.tolist(), None, {VALUE: values}, starts)
+    names = Names(np.array([EVENT]), np.zeros(rows * steps, np.uint8))
+    codes, numbers = Encoder(spec).columns(names, None, {VALUE: values}, starts)
     labels = np.full((rows * steps, 1), UNKNOWN, np.int8)
     labels[starts + steps - 1, 0] = samples.labels
     histories = Histories(

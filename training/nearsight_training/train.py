@@ -34,9 +34,11 @@ def train_log(source: Path | Table, config: LogConfig, out: Path, progress: Prog
     log = log_of(table, config)
     found = f"{len(log.times):,} events of {len(log.users):,} users"
     progress.advance(found)
+    origin = _source(source, table, log)
+    del table
     prepared = prepare(log, config)
     progress.finish(found)
-    return train_prepared(prepared, config, _source(source, table, log), out, progress)
+    return train_prepared(prepared, config, origin, out, progress)
 
 
 def train_table(source: Path, config: TableConfig, out: Path, progress: Progress = SILENT) -> Run:
@@ -91,10 +93,9 @@ def _check_seed(config: LogConfig | TableConfig) -> None:
 
 
 def _source(source: Path | Table, table: Table, log: EventLog) -> Source:
-    content = table.frame.write_csv().encode() if isinstance(source, Table) else Path(source).read_bytes()
     return Source(
         name=table.name,
-        sha256=hashlib.sha256(content).hexdigest(),
+        sha256=_sha256(source),
         rows=len(table),
         users=len(log.users),
         first_time=float(log.times.min()),
@@ -102,8 +103,11 @@ def _source(source: Path | Table, table: Table, log: EventLog) -> Source:
     )
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+def _sha256(source: Path | Table) -> str:
+    if isinstance(source, Table):
+        return hashlib.sha256(source.frame.write_csv().encode()).hexdigest()
+    with Path(source).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _summary(source: Source, prepared: Prepared) -> dict[str, str | int | float]:
