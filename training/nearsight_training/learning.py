@@ -26,7 +26,7 @@ from nearsight_training.run import Epoch
 from nearsight_training.split import TEST, TRAIN, VALIDATION
 from nearsight_training.teaching import taught
 
-__all__ = ["Learned", "calibrated_heads", "cutoff_of", "learn", "measured", "trunk_of"]
+__all__ = ["Learned", "calibrated_heads", "cutoff_of", "learn", "measured", "rehearsal_of", "trunk_of"]
 
 _TAUGHT = "learning from trees"
 _TAUGHT_RATE = 0.6  # of the learning rate
@@ -167,14 +167,8 @@ def measured(
 def calibrated_heads(
     heads: tuple[Head, ...], histories: Histories, given: Answers, config: LogConfig | TableConfig
 ) -> tuple[Head, ...]:
-    """The heads with calibration and thresholds refitted on `histories`, the validation split.
-
-    See `Plan.rehearsal` for when validation was asked.
-    """
-    cutoff, decisions = cutoff_of(config), _decisions(config)
-    horizon = max((head.within_seconds or 0.0 for head in heads if isinstance(head, BinaryHead)), default=0.0)
-    if cutoff is not None and not (histories.ask_time == cutoff).any():
-        cutoff -= horizon
+    """The heads with calibration and thresholds refitted on `histories`, the validation split."""
+    cutoff, decisions = rehearsal_of(heads, histories, config), _decisions(config)
     return tuple(
         _calibrated_binary(head, histories, given, cutoff, decisions[head.name])
         if isinstance(head, BinaryHead)
@@ -212,6 +206,15 @@ def _judged(
     if asked:
         return histories.ask_labels[places, head.start], given.asks[places], histories.ask_history[places]
     return histories.labels[places, head.start], given.events[places], histories.owners[places]
+
+
+def rehearsal_of(heads: tuple[Head, ...], histories: Histories, config: LogConfig | TableConfig) -> float | None:
+    """When `histories`, the validation split, were asked: see `Plan.rehearsal`. None where every prefix counts."""
+    cutoff = cutoff_of(config)
+    horizon = max((head.within_seconds or 0.0 for head in heads if isinstance(head, BinaryHead)), default=0.0)
+    if cutoff is not None and not (histories.ask_time == cutoff).any():
+        cutoff -= horizon
+    return cutoff
 
 
 def cutoff_of(config: LogConfig | TableConfig) -> float | None:
