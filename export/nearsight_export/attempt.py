@@ -16,7 +16,7 @@ from nearsight_export.conversion import Job, convert, prepare
 from nearsight_export.errors import ConversionError
 from nearsight_export.judge import Judge
 from nearsight_export.pace import Pace, raced
-from nearsight_export.recommendation import Trial
+from nearsight_export.recommendation import Trial, is_behind
 from nearsight_export.replay import Replay, replayed
 from nearsight_export.samples import Samples
 from nearsight_training.answers import answers
@@ -35,7 +35,6 @@ __all__ = ["Attempts", "Finding", "LateError", "UnpromisingError"]
 _ARTIFACT = "int8/step.tflite"
 _MOST_EVENTS = 100_000  # of validation, that trials are judged by
 _CHECK = 3  # the check for pruning comes after a third of the steps
-_ENOUGH = 3  # trials of no more weights whose checks say what can be expected
 
 
 class UnpromisingError(Exception):
@@ -80,7 +79,7 @@ class Attempts:
         where `time.monotonic()` passes `deadline`, `InputError` where the loss isn't finite, and `ConversionError`.
         """
         trunk = self.trunk(config)
-        watch = _Watch(self, config, trunk, earlier, deadline, is_free=reference is None)
+        watch = _Watch(self, config, earlier, deadline, is_free=reference is None)
         weights = self._trained(config, trunk, watch, progress)
         progress.advance("converting")
         artifact = _converted(trunk, weights, config.window)
@@ -89,7 +88,7 @@ class Attempts:
         other = mine if reference is None else self.backend(*reference)
         pace = raced(mine, other, self.validation.codes, self.validation.numbers)
         score = self.judge.score(self.replay(config, artifact))
-        return Finding(artifact, score, pace, watch.early, trunk_weights(trunk))
+        return Finding(artifact, score, pace, watch.early, watch.weights)
 
     def trunk(self, config: LogConfig) -> Trunk:
         """The network's shape."""
@@ -129,19 +128,12 @@ class _Watch:
     """Looks at a training before each of its steps, and ends it where it isn't worth going on."""
 
     def __init__(
-        self,
-        attempts: Attempts,
-        config: LogConfig,
-        trunk: Trunk,
-        earlier: Sequence[Trial],
-        deadline: float,
-        is_free: bool,
+        self, attempts: Attempts, config: LogConfig, earlier: Sequence[Trial], deadline: float, is_free: bool
     ) -> None:
         steps = step_count(crops(attempts.training, config.window), config.fitting.batch_events)
-        self.judge, self.deadline, self.is_free = attempts.judge, deadline, is_free
+        self.judge, self.earlier, self.deadline, self.is_free = attempts.judge, earlier, deadline, is_free
         self.at = max(1, steps * config.fitting.epochs // _CHECK)
-        size = trunk_weights(trunk)
-        self.known = [trial.early for trial in earlier if trial.early is not None and trial.weights <= size]
+        self.weights = _weights(attempts.trunk(config))
         self.early: float | None = None
         self.model: Any = None
 
@@ -151,13 +143,11 @@ class _Watch:
             raise LateError("the time was over")
         if step == self.at:
             self.early = self.judge.score(answers(self.model, self.judge.histories))
-            if not self.is_free and len(self.known) >= _ENOUGH and self.early < np.median(self.known):
-                raise UnpromisingError(
-                    f"after a third of its steps behind most of the {len(self.known)} no larger ones"
-                )
+            if not self.is_free and is_behind(self.early, self.weights, self.earlier):
+                raise UnpromisingError("behind most of those that are no larger, after a third of its steps")
 
 
-def trunk_weights(trunk: Trunk) -> int:
+def _weights(trunk: Trunk) -> int:
     """How many weights a network has."""
     return sum(int(np.prod(shape)) for shape in trunk.weight_shapes.values())
 

@@ -54,7 +54,7 @@ class Judge:
         if isinstance(given, Replay):
             return given.heads, given.asked
         columns = [
-            np.concatenate([probabilities(part, head).reshape(len(part), -1) for head in self.heads], 1)
+            np.concatenate([probabilities(part, head).reshape(len(part), head.size) for head in self.heads], 1)
             for part in (given.events, given.asks)
         ]
         return columns[0], columns[1]

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 import msgspec
+import numpy as np
 
 from nearsight_training.metrics import Interval
 
-__all__ = ["MOST_LOST", "RULE", "Against", "Trial", "best", "front", "recommended", "verdict"]
+__all__ = ["MOST_LOST", "RULE", "Against", "Trial", "best", "front", "is_behind", "recommended", "verdict"]
 
+_ENOUGH = 3  # early scores that say what can be expected
 MOST_LOST = 0.01  # of AUC or of nats: with few validation users anything lies within the interval
 RULE = (
     "the smallest product of step time and size among the trials on the Pareto front whose validation {figure} can't "
@@ -69,6 +71,12 @@ def best(trials: Sequence[Trial]) -> Trial:
     return max(done, key=lambda trial: (trial.values[0], -trial.values[1], -trial.values[2], -trial.number))
 
 
+def is_behind(early: float, weights: int, earlier: Sequence[Trial]) -> bool:
+    """Whether an early score is below the median of those, at least three, of trials with no more weights."""
+    known = [trial.early for trial in earlier if trial.early is not None and trial.weights <= weights]
+    return len(known) >= _ENOUGH and early < float(np.median(known))
+
+
 def recommended(candidates: Sequence[Trial], ahead: Mapping[int, Interval]) -> Trial:
     """The one to take by `RULE` from a front; `ahead` is by how much the best one's score is higher, by number."""
     good = [trial for trial in candidates if ahead[trial.number].low <= 0 and ahead[trial.number].value <= MOST_LOST]
@@ -79,11 +87,13 @@ def verdict(trial: Trial, default: Trial, against: Against, figure: str) -> str:
     """The recommendation in a sentence."""
     if trial.number == default.number:
         return f"Keep the default configuration: it has {RULE.format(figure=figure)}."
-    size = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in trial.choices.items())
-    change = f"{against.change.value:+.4f} ({against.change.low:+.4f} to {against.change.high:+.4f})"
+    choices = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in trial.choices.items())
+    change, sign = against.change, 1 if figure == "AUC" else -1  # a score is minus a log loss
+    low, high = sorted((sign * change.low, sign * change.high))
+    changed = f"{sign * change.value:+.4f} ({low:+.4f} to {high:+.4f})".replace("-", "−")
     return (
-        f"Take trial {trial.number} ({size}): against the default it is {against.smaller:.2f} times as small and "
-        f"{against.faster:.2f} times as fast, validation {figure} {change.replace('-', '−')}. "
+        f"Take trial {trial.number} ({choices}): its file is {against.smaller:.2f} times smaller than the default's, "
+        f"its step {against.faster:.2f} times faster, and validation {figure} changes by {changed}. "
         f"It has {RULE.format(figure=figure)}."
     )
 

@@ -17,7 +17,7 @@ from nearsight_training.config import LogConfig
 
 __all__ = ["JOURNAL", "Study", "check_folder"]
 
-JOURNAL = "study.journal"
+JOURNAL, _NAME = "study.journal", "tuning"
 _STARTING = 6  # trials that are drawn before the sampler goes by what it saw
 _FOUND, _SUBJECT = "found", "subject"
 _DIRECTIONS: tuple[Literal["minimize", "maximize"], ...] = ("maximize", "minimize", "minimize")  # `Trial.values`
@@ -35,19 +35,20 @@ class Study:
     def __init__(self, folder: Path, source: Path, config: LogConfig) -> None:
         check_folder(folder)
         optuna.logging.disable_default_handler()
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
         folder.mkdir(parents=True, exist_ok=True)
         path = str(folder / JOURNAL)
         try:
             storage = JournalStorage(JournalFileBackend(path, lock_obj=JournalFileOpenLock(path)))
-            self._study = optuna.create_study(
-                storage=storage, study_name="tuning", directions=_DIRECTIONS, load_if_exists=True
-            )
+            if _NAME not in optuna.get_all_study_names(storage):
+                optuna.create_study(storage=storage, study_name=_NAME, directions=_DIRECTIONS)
+            self._study = optuna.load_study(storage=storage, study_name=_NAME)
         except (ValueError, KeyError) as error:
             raise InputError(f"{path} is damaged ({error}): pass another --out, or delete it") from error
         self._check_subject(folder, source, config)
         for left in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             self._study.tell(left.number, state=TrialState.FAIL)  # its process ended in the middle of it
-        seed = config.fitting.seed + len(self._study.trials)  # or a later call would draw the same ones again
+        seed = (config.fitting.seed + len(self._study.trials)) % 2**32  # or a later call would draw the same ones again
         self._study.sampler = optuna.samplers.TPESampler(n_startup_trials=_STARTING, multivariate=True, seed=seed)
 
     @property

@@ -21,7 +21,7 @@ from nearsight_training.metrics import Interval
 from nearsight_training.preparation import Prepared, prepare
 from nearsight_training.progress import SILENT, Progress
 from nearsight_training.run import check_place, load_run
-from nearsight_training.train import train_log
+from nearsight_training.train import check_seed, train_log
 
 __all__ = ["BEST", "Limits", "Tuned", "tune"]
 
@@ -87,6 +87,7 @@ def tune(
     """
     deadline = time.monotonic() + limits.seconds
     limits.check()
+    check_seed(config)
     check_place(out / BEST)
     check_folder(out)
     prepared = _prepared(source, config, progress)
