@@ -71,11 +71,25 @@ def tune(
     drop_missing: options.DropMissing = False,
     drop_duplicates: options.DropDuplicates = False,
     most_per_minute: options.MostPerMinute = None,
+    window: options.Window = LOG.window,
+    filters: options.Filters = LOG.size.filters,
+    units: options.Units = LOG.size.units,
     epochs: Annotated[
-        int, typer.Option(min=1, metavar="N", help="At most so many passes over the data, in every trial.")
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="At most so many passes over the data, in every trial.",
+            rich_help_panel="The network",
+        ),
     ] = LOG.fitting.epochs,
     teach: Annotated[
-        bool, typer.Option("--teach/--no-teach", help="Let the recommended run learn from LightGBM, too.")
+        bool,
+        typer.Option(
+            "--teach/--no-teach",
+            help="Let the recommended run learn from LightGBM, too.",
+            rich_help_panel="The network",
+        ),
     ] = LOG.fitting.teach,
     seed: options.Seed = LOG.fitting.seed,
     budget: Annotated[
@@ -97,7 +111,8 @@ def tune(
 ) -> None:
     """Look for a network that is smaller and faster and ranks as well, and train it.
 
-    Each trial is converted and timed, and judged on the validation users. The first one is the default configuration.
+    Each trial is converted and timed, and judged on the validation users. The first one is the default configuration,
+    or what --filters, --units and --window say.
     """
     given = asked_options(context)
     asked = declared(questions, given, name) or Declaration(
@@ -127,6 +142,8 @@ def tune(
         cutoff=cutoff or None,
         test_share=test_share,
         validation_share=validation_share,
+        window=window,
+        size=replace(LOG.size, filters=filters, units=units),
         fitting=replace(LOG.fitting, epochs=epochs, teach=teach, seed=seed),
     )
     tuned = _tuned(source, config, out, seconds(budget), trials)
@@ -161,8 +178,11 @@ def show(tuned: "Tuned", out: Path, json: bool) -> None:
     chosen, default = tuned.trial(tuned.recommended), tuned.trial(tuned.default)
     print_prose(verdict(chosen, default, tuned.against, tuned.figure))
     if tuned.run:
-        print_text(f"\nIts run is in {tuned.run}, with figures of the test, which no trial has seen.")
-        print_text(f"Next: nearsight export {tuned.run}")
+        print_text("\nOn the test, which no trial has seen:")
+        for head, figures in tuned.metrics.items():
+            name, found = ("AUC", figures["auc"]) if "auc" in figures else ("log loss", figures["log_loss"])
+            print_text(f"  {head} {name} {found.value:.4f} ({found.low:.4f} to {found.high:.4f})")
+        print_text(f"\nThe run is in {tuned.run}. Next: nearsight export {tuned.run}")
     else:
         print_text(f"\nStopped before the recommended run was trained. To go on: {tuned.command}")
     print_text(f"Every trial is in {out / 'tuning.json'}.")

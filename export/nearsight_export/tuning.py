@@ -20,7 +20,7 @@ from nearsight_training.log import log_of
 from nearsight_training.metrics import Interval
 from nearsight_training.preparation import Prepared, prepare
 from nearsight_training.progress import SILENT, Progress
-from nearsight_training.run import check_place, load_run
+from nearsight_training.run import Run, check_place, load_run
 from nearsight_training.train import check_seed, train_log
 
 __all__ = ["BEST", "Limits", "Tuned", "tune"]
@@ -49,7 +49,8 @@ class Tuned(msgspec.Struct, frozen=True, kw_only=True):
     """A search: every trial, the numbers of those on the Pareto front, of the best and of the recommended one.
 
     `ahead` is by how much the best one's validation score is higher than that of each trial on the front, paired.
-    `run` is the folder of the recommended configuration's run, None where the search was stopped before.
+    `run` is the folder of the recommended configuration's run and `metrics` are its figures on the test; there is none
+    where the search was stopped before.
     """
 
     format: int = 1
@@ -70,6 +71,7 @@ class Tuned(msgspec.Struct, frozen=True, kw_only=True):
     against: Against
     is_stopped: bool = False
     run: str | None = None
+    metrics: dict[str, dict[str, Interval]] = {}
 
     def trial(self, number: int) -> Trial:
         """The trial with that number."""
@@ -96,8 +98,8 @@ def tune(
     tuned = search.concluded(source, command, is_stopped)
     if not is_stopped:
         chosen = search.space.configured(tuned.trial(tuned.recommended).choices)
-        _train(source, chosen, out / BEST, progress)
-        tuned = msgspec.structs.replace(tuned, run=str(out / BEST))
+        run = _trained(source, chosen, out / BEST, progress)
+        tuned = msgspec.structs.replace(tuned, run=str(out / BEST), metrics=run.metrics)
     write_atomically(out / _RESULT, msgspec.json.format(msgspec.json.encode(tuned), indent=1))
     return tuned
 
@@ -110,10 +112,11 @@ def _prepared(source: Path, config: LogConfig, progress: Progress) -> Prepared:
     return prepared
 
 
-def _train(source: Path, config: LogConfig, folder: Path, progress: Progress) -> None:
+def _trained(source: Path, config: LogConfig, folder: Path, progress: Progress) -> Run:
     """Train into `folder`, unless an earlier call did: the same log and configuration give the same run."""
-    if not folder.exists() or load_run(folder).config != config:
-        train_log(source, config, folder, progress)
+    if folder.exists() and (run := load_run(folder)).config == config:
+        return run
+    return train_log(source, config, folder, progress)
 
 
 class _Search:

@@ -6,14 +6,14 @@ import msgspec
 import pytest
 
 import nearsight_export.tuning
-from cli.conftest import Outcome, examples_of, nearsight
+from cli.conftest import SMALL, Outcome, examples_of, nearsight
 from cli.test_bad_input import log, refused
 from nearsight_cli.app import app
 from nearsight_cli.tune import show
 from nearsight_export.tuning import Tuned
 from nearsight_training.run import load_run
 
-TUNE = ["tune", "events.csv", "--questions", "shop.toml", "--epochs", "1", "--no-teach"]
+TUNE = ["tune", "events.csv", "--questions", "shop.toml", *SMALL]
 LOG = ["tune", "log.csv", "--user", "user_id", "--time", "timestamp", "--target", "purchase", "--within", "2d"]
 
 
@@ -30,7 +30,7 @@ def tuned(searched: tuple[Path, Outcome]) -> Tuned:
 
 
 def test_what_is_printed_is_what_is_kept(searched: tuple[Path, Outcome], tuned: Tuned) -> None:
-    folder, done = searched
+    done = searched[1]
     assert done.code == 0, done.err
     assert msgspec.json.decode(done.out, type=Tuned) == tuned
     assert tuned.command.startswith("nearsight tune events.csv --questions shop.toml")
@@ -42,8 +42,8 @@ def test_the_trials_were_measured_and_the_recommended_one_is_a_run(
     searched: tuple[Path, Outcome], tuned: Tuned
 ) -> None:
     folder, _ = searched
-    default, other = tuned.trials
-    assert (default.number, default.pace, default.choices["units"]) == (0, 1.0, 100)
+    default = tuned.trials[0]
+    assert (default.number, default.pace, default.choices["units"]) == (0, 1.0, 6)
     for trial in tuned.trials:
         assert trial.state == "done"
         assert 0 <= trial.values[0] <= 1
@@ -51,6 +51,7 @@ def test_the_trials_were_measured_and_the_recommended_one_is_a_run(
     chosen, run = tuned.trial(tuned.recommended), load_run(folder / "best")
     assert (run.trunk.filters, run.trunk.units) == (chosen.choices["filters"], chosen.choices["units"])
     assert run.config.fitting.learning_rate == chosen.choices["learning_rate"]
+    assert tuned.metrics == run.metrics
     assert set(run.metrics) == {"buys", "leaves", "next_event"}
 
 
@@ -60,9 +61,11 @@ def test_people_get_a_table_a_recommendation_and_what_comes_next(
     monkeypatch.setenv("COLUMNS", "80")
     show(tuned, searched[0], json=False)
     out = capsys.readouterr().out
-    rows = [line.split()[0] for line in out.splitlines() if line[:1].isdigit()]
+    rows = [line.split()[0] for line in out.split("\n\n")[0].splitlines() if line[:1].isdigit()]
     assert set(map(int, rows)) == {*tuned.front, tuned.default}
     assert "smallest product of step time and size" in " ".join(out.split())
+    for head, name in (("buys", "auc"), ("leaves", "auc"), ("next_event", "log_loss")):
+        assert f"  {head} {name.replace('_', ' ').replace('auc', 'AUC')} {tuned.metrics[head][name].value:.4f} (" in out
     assert f"Next: nearsight export {tuned.run}" in out
 
 

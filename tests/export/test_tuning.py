@@ -4,6 +4,7 @@ import csv
 import random
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -82,7 +83,12 @@ def in_this_process(monkeypatch):
 def trained(monkeypatch):
     """The configurations that a search trains into a run, which isn't done here."""
     asked = []
-    monkeypatch.setattr(nearsight_export.tuning, "train_log", lambda *given: asked.append(given[1]))
+
+    def train(source, config, *given):
+        asked.append(config)
+        return SimpleNamespace(metrics={})
+
+    monkeypatch.setattr(nearsight_export.tuning, "train_log", train)
     return asked
 
 
@@ -316,6 +322,6 @@ def test_a_recommended_run_that_is_there_is_not_trained_again(source, quick, tra
     tune(source, CONFIG, tmp_path / "tuned", Limits(trials=1))
     (tmp_path / "tuned/best").mkdir()
     (tmp_path / "tuned/best/run.json").write_text("{}")
-    monkeypatch.setattr(nearsight_export.tuning, "load_run", lambda folder: type("Run", (), {"config": CONFIG}))
+    monkeypatch.setattr(nearsight_export.tuning, "load_run", lambda folder: SimpleNamespace(config=CONFIG, metrics={}))
     tune(source, CONFIG, tmp_path / "tuned", Limits(trials=1))
     assert trained == [CONFIG]
