@@ -17,7 +17,7 @@ from nearsight_training.declaration import Columns, Declaration, Leaves, WillDo,
 if TYPE_CHECKING:
     from nearsight_training.run import Run
 
-__all__ = ["register", "train"]
+__all__ = ["asked_options", "decided", "declared", "every_name", "questions_asked", "register", "show", "train"]
 
 _DECLARED = (  # what a file of questions says in their place
     *("user", "time", "event", "every", "field", "category", "trust", "min_users", "reset_after", "reset_events"),
@@ -97,12 +97,12 @@ def train(
             fitting=fitting,
         )
     else:
-        asked = _declared(questions, given, name) or Declaration(
+        asked = declared(questions, given, name) or Declaration(
             log=Columns(
                 user=user,
                 time=time,
                 event=event,
-                every=_every(given, every),
+                every=every_name(given, every),
                 fields=tuple(field) or None,
                 categories=tuple(category),
                 trusted=tuple(trust),
@@ -115,7 +115,7 @@ def train(
                 duplicates="drop" if drop_duplicates else LOG.clean.duplicates,
                 most_per_minute=most_per_minute,
             ),
-            question=_decided(_questions(target, within, inactive, active_within, name), precision, miss_costs),
+            question=decided(questions_asked(target, within, inactive, active_within, name), precision, miss_costs),
             next_event=next_event,
         )
         config = replace(
@@ -132,12 +132,18 @@ def train(
     show(_trained(source, config, folder), folder, json)
 
 
+def asked_options(context: typer.Context) -> set[str]:
+    """Which of the options that declare columns and questions were given."""
+    return {name for name in (*_DECLARED, *_DECIDED) if _is_given(context, name)}
+
+
 def _is_given(context: typer.Context, name: str) -> bool:
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _declared(file: Path | None, given: set[str], name: str) -> Declaration | None:
+def declared(file: Path | None, given: set[str], name: str) -> Declaration | None:
+    """What a file declares, None without one. Raises `InputError` where options declare something as well."""
     if file is None:
         return None
     twice = [*(option for option in (*_DECLARED, *_DECIDED) if option in given), *(["name"] if name else [])]
@@ -147,13 +153,14 @@ def _declared(file: Path | None, given: set[str], name: str) -> Declaration | No
     return read_declaration(file)
 
 
-def _every(given: set[str], every: str) -> str | None:
+def every_name(given: set[str], every: str) -> str | None:
+    """What to call every row, None where a column says it. Raises `InputError` where both are given."""
     if {"every", "event"} <= given:
         raise InputError("--every is for a log without a column of events, received --event as well: drop one of them")
     return (every or LOG.every) if "every" in given else None
 
 
-def _questions(
+def questions_asked(
     events: list[str], within: str | None, inactive: str | None, active_within: str | None, name: str
 ) -> tuple[WillDo | Leaves, ...]:
     """The questions that the options ask; a name is that of the only one, or of the first."""
@@ -177,7 +184,7 @@ def _decision(precision: float | None, miss_costs: float | None) -> Decision:
         raise InputError(f"{error}: correct --precision or --miss-costs") from error
 
 
-def _decided(
+def decided(
     questions: tuple[WillDo | Leaves, ...], precision: float | None, miss_costs: float | None
 ) -> tuple[WillDo | Leaves, ...]:
     """The same questions, all decided alike."""

@@ -11,7 +11,7 @@ import pytest
 
 from cli.conftest import Made, examples_of, help_of, nearsight
 
-COMMANDS = ("demo", "datasets", "init", "train", "export", "inspect", "predict", "bench")
+COMMANDS = ("demo", "datasets", "init", "train", "tune", "export", "inspect", "predict", "bench")
 
 
 def test_the_first_page_names_every_command_and_where_to_start() -> None:
@@ -35,7 +35,9 @@ def test_every_help_fits_the_terminal(command: str, columns: int) -> None:
     assert max(map(len, help_of(command, columns=columns).splitlines())) <= columns
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["--version"], ["inspect", "missing.nsight"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["train", "--help"], ["tune", "--help"], ["--version"], ["inspect", "missing.nsight"]]
+)
 def test_nothing_heavy_is_loaded_before_it_is_needed(arguments: list[str]) -> None:
     code = (
         "import json, sys\nsys.argv = ['nearsight', *sys.argv[1:]]\nfrom nearsight_cli.__main__ import main\n"
@@ -54,6 +56,7 @@ def test_nothing_heavy_is_loaded_before_it_is_needed(arguments: list[str]) -> No
         "lightgbm",
         "matplotlib",
         "onnx",
+        "optuna",
     }
     assert loaded & heavy == set()
 

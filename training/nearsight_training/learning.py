@@ -26,7 +26,7 @@ from nearsight_training.run import Epoch
 from nearsight_training.split import TEST, TRAIN, VALIDATION
 from nearsight_training.teaching import taught
 
-__all__ = ["Learned", "calibrated_heads", "cutoff_of", "learn", "measured", "trunk_of"]
+__all__ = ["Learned", "calibrated_heads", "cutoff_of", "learn", "measured", "rehearsal_of", "trunk_of"]
 
 _TAUGHT = "learning from trees"
 _TAUGHT_RATE = 0.6  # of the learning rate
@@ -171,13 +171,8 @@ def measured(
 def calibrated_heads(
     heads: tuple[Head, ...], histories: Histories, given: Answers, config: LogConfig | TableConfig
 ) -> tuple[Head, ...]:
-    """The heads with calibration and thresholds refitted on `histories`, the validation split.
-
-    See `Plan.rehearsal` for when validation was asked.
-    """
-    cutoff, decisions = cutoff_of(config), _decisions(config)
-    if isinstance(config, LogConfig) and cutoff is not None and not (histories.ask_time == cutoff).any():
-        cutoff -= config.horizon_seconds
+    """The heads with calibration and thresholds refitted on `histories`, the validation split."""
+    cutoff, decisions = rehearsal_of(histories, config), _decisions(config)
     found: list[Head] = []
     for head in heads:
         if isinstance(head, BinaryHead):
@@ -238,6 +233,14 @@ def _judged(
     if asked:
         return histories.ask_labels[places, head.start], given.asks[places], histories.ask_history[places]
     return histories.labels[places, head.start], given.events[places], histories.owners[places]
+
+
+def rehearsal_of(histories: Histories, config: LogConfig | TableConfig) -> float | None:
+    """When `histories`, the validation split, were asked: see `Plan.rehearsal`. None where every prefix counts."""
+    cutoff = cutoff_of(config)
+    if isinstance(config, LogConfig) and cutoff is not None and not (histories.ask_time == cutoff).any():
+        cutoff -= config.horizon_seconds
+    return cutoff
 
 
 def cutoff_of(config: LogConfig | TableConfig) -> float | None:

@@ -15,7 +15,7 @@ from nearsight_training.preparation import Prepared, prepare
 from nearsight_training.progress import SILENT, Progress
 from nearsight_training.run import Run, Source, check_place, save_run
 
-__all__ = ["train_log", "train_prepared", "train_table"]
+__all__ = ["check_seed", "train_log", "train_prepared", "train_table"]
 
 _LARGEST_SEED = 2**32 - 1  # what NumPy's global generator takes, which tf_keras seeds
 _PACKAGES = ("nearsight", "numpy", "polars", "scikit-learn", "tensorflow", "tf_keras")
@@ -28,7 +28,7 @@ def train_log(source: Path | Table, config: LogConfig, out: Path, progress: Prog
     file, the configuration or the data can't be used.
     """
     check_place(out)
-    _check_seed(config)
+    check_seed(config)
     progress.start("reading", 2)
     table = source if isinstance(source, Table) else Table.read(source)
     log = log_of(table, config)
@@ -46,7 +46,7 @@ def train_table(source: Path, config: TableConfig, out: Path, progress: Progress
     from nearsight_training.table import prepare_table, read_table
 
     check_place(out)
-    _check_seed(config)
+    check_seed(config)
     table = Table.read(source)
     progress.start("reading", 1)
     samples = read_table(table)
@@ -87,7 +87,8 @@ def train_prepared(
     return run
 
 
-def _check_seed(config: LogConfig | TableConfig) -> None:
+def check_seed(config: LogConfig | TableConfig) -> None:
+    """Raises `InputError` where the seed isn't one that every generator takes."""
     if not 0 <= config.fitting.seed <= _LARGEST_SEED:
         raise InputError(f"a seed must lie between 0 and {_LARGEST_SEED}, received {config.fitting.seed}")
 

@@ -1,0 +1,267 @@
+"""`tune`: looks for a network that is smaller and faster and ranks as well, and trains it into a run."""
+
+import math
+import platform
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+import msgspec
+
+from nearsight.bundle import write_atomically
+from nearsight.errors import InputError, NearsightError
+from nearsight_export.recommendation import RULE, Against, Trial, best, front, recommended
+from nearsight_export.study import Study, check_folder
+from nearsight_training.columns import Table
+from nearsight_training.config import LogConfig
+from nearsight_training.log import log_of
+from nearsight_training.metrics import Interval
+from nearsight_training.preparation import Prepared, prepare
+from nearsight_training.progress import SILENT, Progress
+from nearsight_training.run import Run, check_place, load_run
+from nearsight_training.train import check_seed, train_log
+
+__all__ = ["BEST", "Limits", "Tuned", "tune"]
+
+BEST, _RESULT, _ARTIFACTS = "best", "tuning.json", "trials"
+_PACKAGES = ("nearsight", "optuna", "tensorflow", "ai-edge-litert")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long to look for configurations, in seconds, and how many to try in this call at most.
+
+    The default configuration is tried in any case. Training the recommended one comes on top.
+    """
+
+    seconds: float = 1200.0
+    trials: int | None = None
+
+    def check(self) -> None:
+        """Raise `InputError` where a limit isn't positive."""
+        if not (0 < self.seconds < math.inf) or (self.trials is not None and self.trials < 1):
+            raise InputError(f"a search needs time and trials, received {self.seconds:g} s, {self.trials} trials")
+
+
+class Tuned(msgspec.Struct, frozen=True, kw_only=True):
+    """A search: every trial, the numbers of those on the Pareto front, of the best and of the recommended one.
+
+    `ahead` is by how much the best one's validation score is higher than that of each trial on the front, paired.
+    `run` is the folder of the recommended configuration's run and `metrics` are its figures on the test; there is none
+    where the search was stopped before.
+    """
+
+    format: int = 1
+    created: str
+    command: str
+    log: str
+    config: LogConfig
+    figure: str
+    rule: str
+    machine: str
+    versions: dict[str, str]
+    trials: tuple[Trial, ...]
+    front: tuple[int, ...]
+    default: int
+    best: int
+    recommended: int
+    ahead: dict[int, Interval]
+    against: Against
+    is_stopped: bool = False
+    run: str | None = None
+    metrics: dict[str, dict[str, Interval]] = {}
+
+    def trial(self, number: int) -> Trial:
+        """The trial with that number."""
+        return next(trial for trial in self.trials if trial.number == number)
+
+
+def tune(
+    source: Path, config: LogConfig, out: Path, limits: Limits, progress: Progress = SILENT, command: str = ""
+) -> Tuned:
+    """Search around `config` and train what is recommended into `out/best`; what is in `out` already is gone on with.
+
+    Trials are trained on the training users and judged on the validation users. `command` is what repeats the call.
+    Ctrl-C ends the search with what was found; where nothing was, it is raised. Raises `InputError` where the log, the
+    configuration or the folder can't be used, and `NearsightError` where the default configuration fails.
+    """
+    deadline = time.monotonic() + limits.seconds
+    limits.check()
+    check_seed(config)
+    check_place(out / BEST)
+    check_folder(out)
+    prepared = _prepared(source, config, progress)
+    search = _Search(Study(out, source, config), prepared, config, out, progress)
+    is_stopped = search.run(deadline, limits.trials)
+    tuned = search.concluded(source, command, is_stopped)
+    if not is_stopped:
+        chosen = search.space.configured(tuned.trial(tuned.recommended).choices)
+        run = _trained(source, chosen, out / BEST, progress)
+        tuned = msgspec.structs.replace(tuned, run=str(out / BEST), metrics=run.metrics)
+    write_atomically(out / _RESULT, msgspec.json.format(msgspec.json.encode(tuned), indent=1))
+    return tuned
+
+
+def _prepared(source: Path, config: LogConfig, progress: Progress) -> Prepared:
+    progress.start("reading", 1)
+    log = log_of(Table.read(source), config)
+    prepared = prepare(log, config)
+    progress.finish(f"{len(log.times):,} events of {len(log.users):,} users")
+    return prepared
+
+
+def _trained(source: Path, config: LogConfig, folder: Path, progress: Progress) -> Run:
+    """Train into `folder`, unless an earlier call did: the same log and configuration give the same run."""
+    if folder.exists() and (run := load_run(folder)).config == config:
+        return run
+    return train_log(source, config, folder, progress)
+
+
+class _Search:
+    """The trials of one folder, and what follows from them."""
+
+    def __init__(self, study: Study, prepared: Prepared, config: LogConfig, out: Path, progress: Progress) -> None:
+        from nearsight_export.attempt import Attempts
+        from nearsight_export.space import Space
+
+        self.study, self.config, self.out, self.progress = study, config, out, progress
+        self.attempts = Attempts(prepared, config)
+        self.space = Space(config, prepared.spec, self.attempts.training)
+
+    def run(self, deadline: float, most: int | None) -> bool:
+        """Try configurations until the time is over or `most` were tried; returns whether Ctrl-C ended it."""
+        durations = list[float]()
+        while most is None or len(durations) < most:
+            expected = sum(durations) / len(durations) if durations else 0.0
+            if self.default is not None and time.monotonic() + expected > deadline:
+                break
+            try:
+                durations.append(self._tried(deadline).seconds)
+            except KeyboardInterrupt:
+                if self.default is None:
+                    raise
+                return True
+        return False
+
+    @property
+    def default(self) -> Trial | None:
+        """The done trial of the default configuration."""
+        done = (trial for trial in self.study.trials if trial.state == "done")
+        return next((trial for trial in done if trial.choices == self.space.default), None)
+
+    def concluded(self, source: Path, command: str, is_stopped: bool) -> Tuned:
+        """Front, recommendation and its comparison with the default."""
+        trials, default = self.study.trials, self.default
+        if default is None:
+            raise InputError(f"{self.out} holds no trial of the default configuration: run the command again")
+        winners, top = front(trials), best(trials)
+        self.progress.start("comparing", len(winners))
+        ahead = {trial.number: self._ahead(top, trial) for trial in winners}
+        chosen = recommended(winners, ahead)
+        against = Against(
+            smaller=default.values[2] / chosen.values[2],
+            faster=default.values[1] / chosen.values[1],
+            change=self._ahead(chosen, default),
+        )
+        self.progress.finish(f"{len(winners)} of {len(trials)} trials are on the Pareto front")
+        return Tuned(
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            command=command,
+            log=source.name,
+            config=self.config,
+            figure=self.attempts.judge.figure,
+            rule=RULE.format(figure=self.attempts.judge.figure),
+            machine=f"{platform.system()} {platform.machine()}",
+            versions={name: metadata.version(name) for name in _PACKAGES},
+            trials=trials,
+            front=tuple(trial.number for trial in winners),
+            default=default.number,
+            best=top.number,
+            recommended=chosen.number,
+            ahead=ahead,
+            against=against,
+            is_stopped=is_stopped,
+        )
+
+    def _ahead(self, first: Trial, second: Trial) -> Interval:
+        self.progress.advance(f"trial {first.number} and trial {second.number}")
+        one, other = (
+            self.attempts.replay(self.space.configured(trial.choices), self._artifact(trial.number).read_bytes())
+            for trial in (first, second)
+        )
+        return self.attempts.judge.ahead(one, other)
+
+    def _tried(self, deadline: float) -> Trial:
+        """One trial, kept in the study. Raises what ends the default configuration's, and `KeyboardInterrupt`."""
+        from nearsight_export.attempt import LateError, UnpromisingError
+
+        default, began = self.default, time.monotonic()
+        drawn = self.study.begun(self.space.default if default is None else None)
+        choices = self.space.drawn(drawn)
+        self._announce(drawn.number, deadline)
+        found = Trial(number=drawn.number, state="failed", choices=choices, seconds=0.0, reason="it was interrupted")
+        try:
+            found = self._found(found, default, deadline)
+        except (LateError, UnpromisingError) as end:
+            found = msgspec.structs.replace(found, state="pruned", reason=str(end))
+        except NearsightError as error:
+            found = msgspec.structs.replace(found, reason=str(error))
+            if default is None:
+                raise
+        finally:
+            found = msgspec.structs.replace(found, seconds=time.monotonic() - began)
+            self.study.ended(drawn, found)
+        self.progress.finish(self._told(found))
+        return found
+
+    def _found(self, trial: Trial, default: Trial | None, deadline: float) -> Trial:
+        reference = None
+        if default is not None:
+            reference = self.config, self._artifact(default.number).read_bytes()
+        config, inner = self.space.configured(trial.choices), _Within(self.progress)
+        found = self.attempts.tried(config, reference, self.study.trials, deadline, inner)
+        write_atomically(self._artifact(trial.number), found.artifact)
+        return msgspec.structs.replace(
+            trial,
+            state="done",
+            reason="",
+            score=found.score,
+            early=found.early,
+            weights=found.weights,
+            bytes=len(found.artifact),
+            p50_us=found.pace.p50_us,
+            reference_us=found.pace.reference_us,
+            pace=found.pace.ratio if default is not None else 1.0,
+        )
+
+    def _announce(self, number: int, deadline: float) -> None:
+        left = max(0.0, deadline - time.monotonic()) / 60
+        self.progress.start(f"trial {number}, {left:.0f} min left", self.config.fitting.epochs + 2)
+
+    def _told(self, trial: Trial) -> str:
+        if trial.state != "done":
+            return f"{trial.state}: {trial.reason}"
+        score, pace, size = trial.values
+        return f"{self.attempts.judge.figure} {score:.4f}, {trial.p50_us:.1f} µs ({pace:.2f}), {size / 1000:.1f} kB"
+
+    def _artifact(self, number: int) -> Path:
+        return self.out / _ARTIFACTS / f"{number:04d}.tflite"
+
+
+class _Within:
+    """Passes on the steps of a trial's parts, whose beginnings and ends are nobody's business."""
+
+    def __init__(self, outer: Progress) -> None:
+        self._outer = outer
+
+    def start(self, title: str, total: int) -> None:
+        """The trial has begun already."""
+
+    def advance(self, note: str = "") -> None:
+        """One step of the trial."""
+        self._outer.advance(note)
+
+    def finish(self, summary: str = "") -> None:
+        """The trial goes on."""
