@@ -19,14 +19,14 @@ from nearsight_training.config import Decision, LogConfig, Size, TableConfig
 from nearsight_training.fit import fit, seeded
 from nearsight_training.histories import Histories
 from nearsight_training.metrics import Interval, binary_metrics, next_event_metrics
-from nearsight_training.network import build, canonical
+from nearsight_training.network import assign, build, canonical
 from nearsight_training.preparation import Prepared
 from nearsight_training.progress import SILENT, Progress
 from nearsight_training.run import Epoch
 from nearsight_training.split import TEST, TRAIN, VALIDATION
 from nearsight_training.teaching import taught
 
-__all__ = ["Learned", "calibrated_heads", "cutoff_of", "learn", "measured", "trunk_of"]
+__all__ = ["Learned", "calibrated_heads", "cutoff_of", "learn", "measured", "rebuilt", "trunk_of"]
 
 _TAUGHT = "learning from trees"
 _TAUGHT_RATE = 0.6  # of the learning rate
@@ -105,6 +105,13 @@ def learn(
         metrics=measured(heads, test, given, cutoff),
         notes=tuple(_imprecise(heads, checked, config)),
     )
+
+
+def rebuilt(learned: Learned, prepared: Prepared) -> Any:
+    """The train graph with what was learned."""
+    model = build(learned.trunk, asks=len(prepared.histories.ask_time) > 0)
+    assign(model, learned.weights)
+    return model
 
 
 def _imprecise(heads: tuple[Head, ...], given: Answers, config: LogConfig | TableConfig) -> Iterator[str]:
