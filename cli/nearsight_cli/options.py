@@ -29,6 +29,7 @@ __all__ = [
     "MostPerMinute",
     "Name",
     "NextEvent",
+    "Origin",
     "Out",
     "Precision",
     "Questions",
@@ -311,6 +312,16 @@ Teach = Annotated[
 ]
 Seed = Annotated[
     int, typer.Option(min=0, metavar="N", help="The same seed repeats a training.", rich_help_panel="The network")
+]
+Origin = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        metavar="RUN",
+        help="Begin with another run's weights: names, numbers and questions that both know keep theirs.",
+        show_default=False,
+        rich_help_panel="The network",
+    ),
 ]
 Out = Annotated[
     Path | None,

@@ -11,7 +11,7 @@ from nearsight_cli import options
 from nearsight_cli.manual import manual
 from nearsight_cli.options import LOG, TABLE
 from nearsight_cli.output import Json
-from nearsight_training.config import Cleaning, Decision, LogConfig, TableConfig
+from nearsight_training.config import Cleaning, Decision, LogConfig, Origin, TableConfig
 from nearsight_training.declaration import Columns, Declaration, Leaves, WillDo, read_declaration
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ _DECLARED = (  # what a file of questions says in their place
     *("target", "within", "inactive", "active_within", "next_event"),
 )
 _DECIDED = ("precision", "miss_costs")
-_LOG_ONLY = (*_DECLARED, "questions", "split", "cutoff", "window")
+_LOG_ONLY = (*_DECLARED, "questions", "split", "cutoff", "window", "origin")
+_SPELLED = {"origin": "from"}  # options whose names are words of the language
 
 
 def register(app: typer.Typer) -> None:
@@ -79,6 +80,7 @@ def train(
     epochs: options.Epochs = None,
     teach: options.Teach = LOG.fitting.teach,
     seed: options.Seed = LOG.fitting.seed,
+    origin: options.Origin = None,
     out: options.Out = None,
     json: Json = False,
 ) -> None:
@@ -127,6 +129,7 @@ def train(
             window=window,
             size=size,
             fitting=fitting,
+            origin=Origin(run=str(origin)) if origin else None,
         )
     folder = out or Path("runs", source.name.split(".")[0])
     show(_trained(source, config, folder), folder, json)
@@ -186,7 +189,7 @@ def _decided(
 
 
 def _table_name(given: set[str], name: str) -> str:
-    received = ", ".join(f"--{option.replace('_', '-')}" for option in _LOG_ONLY if option in given)
+    received = ", ".join(f"--{_SPELLED.get(each, each).replace('_', '-')}" for each in _LOG_ONLY if each in given)
     if received:
         raise InputError(f"a wide table has no such columns or times, received {received}: drop what belongs to a log")
     return name or TABLE.name

@@ -6,7 +6,7 @@ import msgspec
 
 from nearsight.spec import Reset
 
-__all__ = ["Cleaning", "Decision", "Fitting", "Inactive", "LogConfig", "Size", "TableConfig", "Target"]
+__all__ = ["Cleaning", "Decision", "Fitting", "Inactive", "LogConfig", "Origin", "Size", "TableConfig", "Target"]
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -109,6 +109,13 @@ class Cleaning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError(f"most_per_minute must be at least 1, received {self.most_per_minute}")
 
 
+class Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A run's folder whose weights a training begins with; `weights` is their `model_id`, whichever where empty."""
+
+    run: str
+    weights: str = ""
+
+
 class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="log"):
     """Training from an event log.
 
@@ -119,7 +126,7 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     seconds since 1970) the test asks each user at that moment and sees nothing later. `asks` are the questions drawn
     per event from the silence behind it. `reset` says after which gap or how many events a history starts anew; labels
     look beyond that. `clean` says what is dropped before all that. `window` is the longest crop trained on and the
-    length of the window graphs, in events.
+    length of the window graphs, in events. With `origin`, training begins with another run's weights.
     """
 
     user: str = "user"
@@ -142,6 +149,7 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     window: int = 32
     size: Size = Size()
     fitting: Fitting = Fitting()
+    origin: Origin | None = None
 
 
 class TableConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="table"):

@@ -25,6 +25,7 @@ from nearsight_training.progress import SILENT, Progress
 from nearsight_training.run import Epoch
 from nearsight_training.split import TEST, TRAIN, VALIDATION
 from nearsight_training.teaching import taught
+from nearsight_training.transfer import begun, parent_of, widened
 
 __all__ = ["Learned", "calibrated_heads", "cutoff_of", "learn", "measured", "rebuilt", "trunk_of"]
 
@@ -70,9 +71,15 @@ def learn(
     seeded(config.fitting.seed)
     histories = prepared.histories
     window = _window(prepared, config)
-    trunk = trunk_of(prepared.spec, prepared.heads, config.size)
+    parent = parent_of(config)
+    trunk = widened(trunk_of(prepared.spec, prepared.heads, config.size), prepared.spec, parent)
     asks, embeds = len(histories.ask_time) > 0, prepared.spec.steps is None
     model = build(trunk, asks=asks, dropout=config.fitting.dropout, train_embeddings=embeds)
+    notes: list[str] = []
+    if parent is not None:
+        weights, note = begun(canonical(model), trunk, prepared.spec, prepared.heads, parent)
+        assign(model, weights)
+        notes.append(note)
     validation = histories.select(VALIDATION)
     epochs = fit(
         model,
@@ -103,7 +110,7 @@ def learn(
         taught=names,
         answers=given,
         metrics=measured(heads, test, given, cutoff),
-        notes=tuple(_imprecise(heads, checked, config)),
+        notes=(*notes, *_imprecise(heads, checked, config)),
     )
 
 

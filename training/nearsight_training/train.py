@@ -61,7 +61,9 @@ def train_prepared(
     from nearsight_training.ablation import relying
     from nearsight_training.baselines import gated
     from nearsight_training.learning import cutoff_of, learn, rebuilt
+    from nearsight_training.transfer import pinned
 
+    config = pinned(config, source)
     with tempfile.TemporaryDirectory() as logs:
         learned = learn(prepared, config, Path(logs), progress)
         cutoff, seed = cutoff_of(config), config.fitting.seed
