@@ -32,6 +32,7 @@ __all__ = [
     "Origin",
     "Out",
     "Precision",
+    "PretrainEpochs",
     "Questions",
     "ResetAfter",
     "ResetEvents",
@@ -312,6 +313,15 @@ Teach = Annotated[
 ]
 Seed = Annotated[
     int, typer.Option(min=0, metavar="N", help="The same seed repeats a training.", rich_help_panel="The network")
+]
+PretrainEpochs = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        metavar="N",
+        help="Train twice, once after so many passes at most that only learn what comes next, and keep the better.",
+        rich_help_panel="The network",
+    ),
 ]
 Origin = Annotated[
     Path | None,

@@ -25,7 +25,7 @@ _DECLARED = (  # what a file of questions says in their place
     *("target", "within", "inactive", "active_within", "next_event"),
 )
 _DECIDED = ("precision", "miss_costs")
-_LOG_ONLY = (*_DECLARED, "questions", "split", "cutoff", "window", "origin")
+_LOG_ONLY = (*_DECLARED, "questions", "split", "cutoff", "window", "pretrain_epochs", "origin")
 _SPELLED = {"origin": "from"}  # options whose names are words of the language
 
 
@@ -79,6 +79,7 @@ def train(
     units: options.Units = LOG.size.units,
     epochs: options.Epochs = None,
     teach: options.Teach = LOG.fitting.teach,
+    pretrain_epochs: options.PretrainEpochs = LOG.fitting.pretrain_epochs,
     seed: options.Seed = LOG.fitting.seed,
     origin: options.Origin = None,
     out: options.Out = None,
@@ -88,6 +89,7 @@ def train(
     given = {name for name in (*_LOG_ONLY, *_DECIDED) if _is_given(context, name)}
     size = replace(LOG.size, filters=filters, units=units)
     fitting = replace(TABLE.fitting if layout is options.Layout.wide else LOG.fitting, seed=seed)
+    fitting = replace(fitting, pretrain_epochs=pretrain_epochs)
     fitting = replace(fitting, epochs=epochs or fitting.epochs, teach=teach and layout is options.Layout.log)
     if layout is options.Layout.wide:
         config: LogConfig | TableConfig = TableConfig(

@@ -74,7 +74,9 @@ class Fitting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """How the weights are found. `batch_events` is how many rows, padding included, one step of the optimiser sees.
 
     With `teach`, heads for which LightGBM ranks about as well learn from its probabilities in half as many epochs
-    more, and the result is kept where validation's loss is lower.
+    more, and the result is kept where validation's loss is lower. With `pretrain_epochs`, the trunk first learns what
+    comes next in every training history for so many epochs at most; that is kept where validation's loss is lower than
+    that of a training without.
     """
 
     epochs: int = 12
@@ -85,6 +87,7 @@ class Fitting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ask_weight: float = 1.0
     next_weight: float = 0.3
     teach: bool = True
+    pretrain_epochs: int = 0
     seed: int = 1
 
 

@@ -21,6 +21,7 @@ from nearsight_training.histories import Histories
 from nearsight_training.metrics import Interval, binary_metrics, next_event_metrics
 from nearsight_training.network import assign, build, canonical
 from nearsight_training.preparation import Prepared
+from nearsight_training.pretraining import kept_if_better
 from nearsight_training.progress import SILENT, Progress
 from nearsight_training.run import Epoch
 from nearsight_training.split import TEST, TRAIN, VALIDATION
@@ -80,7 +81,7 @@ def learn(
         weights, note = begun(canonical(model), trunk, prepared.spec, prepared.heads, parent)
         assign(model, weights)
         notes.append(note)
-    validation = histories.select(VALIDATION)
+    begin, validation = canonical(model), histories.select(VALIDATION)
     epochs = fit(
         model,
         histories.select(TRAIN),
@@ -91,6 +92,9 @@ def learn(
         progress=progress,
         logs=logs,
     )
+    if config.fitting.pretrain_epochs:
+        epochs, note = kept_if_better(model, begin, epochs, prepared, trunk, config.fitting, window, progress)
+        notes.append(note)
     cutoff = cutoff_of(config)
     checked = answers(model, validation)
     names: tuple[str, ...] = ()
