@@ -11,7 +11,7 @@ from nearsight_cli import options
 from nearsight_cli.manual import manual
 from nearsight_cli.options import LOG, TABLE
 from nearsight_cli.output import Json
-from nearsight_training.config import Cleaning, Decision, LogConfig, Origin, TableConfig
+from nearsight_training.config import Augmentation, Cleaning, Decision, LogConfig, Origin, TableConfig
 from nearsight_training.declaration import Columns, Declaration, Leaves, WillDo, read_declaration
 
 if TYPE_CHECKING:
@@ -25,7 +25,17 @@ _DECLARED = (  # what a file of questions says in their place
     *("target", "within", "inactive", "active_within", "next_event"),
 )
 _DECIDED = ("precision", "miss_costs")
-_LOG_ONLY = (*_DECLARED, "questions", "split", "cutoff", "window", "pretrain_epochs", "origin")
+_LOG_ONLY = (
+    *_DECLARED,
+    "questions",
+    "split",
+    "cutoff",
+    "window",
+    "event_dropout",
+    "time_jitter",
+    "pretrain_epochs",
+    "origin",
+)
 _SPELLED = {"origin": "from"}  # options whose names are words of the language
 
 
@@ -79,6 +89,8 @@ def train(
     units: options.Units = LOG.size.units,
     epochs: options.Epochs = None,
     teach: options.Teach = LOG.fitting.teach,
+    event_dropout: options.EventDropout = LOG.augmentation.event_dropout,
+    time_jitter: options.TimeJitter = LOG.augmentation.time_jitter,
     pretrain_epochs: options.PretrainEpochs = LOG.fitting.pretrain_epochs,
     seed: options.Seed = LOG.fitting.seed,
     origin: options.Origin = None,
@@ -131,6 +143,7 @@ def train(
             window=window,
             size=size,
             fitting=fitting,
+            augmentation=Augmentation(event_dropout=event_dropout, time_jitter=time_jitter),
             origin=Origin(run=str(origin)) if origin else None,
         )
     folder = out or Path("runs", source.name.split(".")[0])

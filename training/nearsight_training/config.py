@@ -6,7 +6,18 @@ import msgspec
 
 from nearsight.spec import Reset
 
-__all__ = ["Cleaning", "Decision", "Fitting", "Inactive", "LogConfig", "Origin", "Size", "TableConfig", "Target"]
+__all__ = [
+    "Augmentation",
+    "Cleaning",
+    "Decision",
+    "Fitting",
+    "Inactive",
+    "LogConfig",
+    "Origin",
+    "Size",
+    "TableConfig",
+    "Target",
+]
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -112,6 +123,27 @@ class Cleaning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError(f"most_per_minute must be at least 1, received {self.most_per_minute}")
 
 
+class Augmentation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How training histories are varied from epoch to epoch; validation and test never are.
+
+    `event_dropout` is the share of events that go missing, `time_jitter` by which part of itself a gap grows or shrinks
+    at most.
+    """
+
+    event_dropout: float = 0.0
+    time_jitter: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("event_dropout", "time_jitter"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 0 and less than 1, received {getattr(self, name):g}")
+
+    @property
+    def varies(self) -> bool:
+        """Whether it changes anything."""
+        return self.event_dropout > 0 or self.time_jitter > 0
+
+
 class Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A run's folder whose weights a training begins with; `weights` is their `model_id`, whichever where empty."""
 
@@ -129,7 +161,8 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     seconds since 1970) the test asks each user at that moment and sees nothing later. `asks` are the questions drawn
     per event from the silence behind it. `reset` says after which gap or how many events a history starts anew; labels
     look beyond that. `clean` says what is dropped before all that. `window` is the longest crop trained on and the
-    length of the window graphs, in events. With `origin`, training begins with another run's weights.
+    length of the window graphs, in events. `augmentation` varies what is trained on. With `origin`, training
+    begins with another run's weights.
     """
 
     user: str = "user"
@@ -152,6 +185,7 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     window: int = 32
     size: Size = Size()
     fitting: Fitting = Fitting()
+    augmentation: Augmentation = Augmentation()
     origin: Origin | None = None
 
 

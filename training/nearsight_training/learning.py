@@ -13,6 +13,7 @@ from nearsight.heads import BinaryHead, Head, NextEventHead, activations
 from nearsight.spec import Spec
 from nearsight.trunk import Trunk
 from nearsight_training.answers import Answers, answers, probabilities, scored
+from nearsight_training.augmentation import Augmenter
 from nearsight_training.calibration import platt, temperature, threshold
 from nearsight_training.columns import moment
 from nearsight_training.config import Decision, LogConfig, Size, TableConfig
@@ -81,6 +82,7 @@ def learn(
         weights, note = begun(canonical(model), trunk, prepared.spec, prepared.heads, parent)
         assign(model, weights)
         notes.append(note)
+    vary = _variation(prepared, config)
     begin, validation = canonical(model), histories.select(VALIDATION)
     epochs = fit(
         model,
@@ -91,9 +93,10 @@ def learn(
         window,
         progress=progress,
         logs=logs,
+        vary=vary,
     )
     if config.fitting.pretrain_epochs:
-        epochs, note = kept_if_better(model, begin, epochs, prepared, trunk, config.fitting, window, progress)
+        epochs, note = kept_if_better(model, begin, epochs, prepared, trunk, config.fitting, window, vary, progress)
         notes.append(note)
     cutoff = cutoff_of(config)
     checked = answers(model, validation)
@@ -152,11 +155,20 @@ def _taught(
         fitting, epochs=(fitting.epochs + 1) // 2, learning_rate=_TAUGHT_RATE * fitting.learning_rate
     )
     validation, window = prepared.histories.select(VALIDATION), _window(prepared, config)
-    epochs = fit(model, lessons, validation, prepared.heads, shorter, window, progress=progress, task=_TAUGHT)
+    vary = _variation(prepared, config)
+    epochs = fit(
+        model, lessons, validation, prepared.heads, shorter, window, progress=progress, task=_TAUGHT, vary=vary
+    )
     if min(epoch.validation_loss for epoch in epochs) < best:
         return epochs, names
     model.set_weights(before)
     return (), ()
+
+
+def _variation(prepared: Prepared, config: LogConfig | TableConfig) -> Augmenter | None:
+    if isinstance(config, LogConfig) and config.augmentation.varies:
+        return Augmenter(prepared.spec, config.augmentation)
+    return None
 
 
 def _window(prepared: Prepared, config: LogConfig | TableConfig) -> int:

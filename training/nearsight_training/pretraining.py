@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nearsight.heads import BinaryHead, Head, NextEventHead, activations
 from nearsight.trunk import Trunk, Weights
+from nearsight_training.augmentation import Augmenter
 from nearsight_training.config import Fitting
 from nearsight_training.fit import fit
 from nearsight_training.histories import Histories
@@ -37,6 +38,7 @@ def kept_if_better(
     trunk: Trunk,
     fitting: Fitting,
     window: int,
+    vary: Augmenter | None,
     progress: Progress,
 ) -> tuple[tuple[Epoch, ...], str]:
     """Train once more, from `begin` after pre-training, and keep the better on validation; the other goes.
@@ -50,7 +52,7 @@ def kept_if_better(
     without, plain = min(epoch.validation_loss for epoch in epochs), model.get_weights()
     assign(model, pretrained(model, begin, prepared, trunk, fitting, window, heads, spans, progress))
     training, validation = (prepared.histories.select(part) for part in (TRAIN, VALIDATION))
-    again = fit(model, training, validation, prepared.heads, fitting, window, progress=progress, task=_AFTER)
+    again = fit(model, training, validation, prepared.heads, fitting, window, progress=progress, task=_AFTER, vary=vary)
     found = min(epoch.validation_loss for epoch in again)
     said = f"pre-training: validation's loss is {found:.4f} with it and {without:.4f} without"
     if found < without:
