@@ -18,6 +18,7 @@ __all__ = [
     "DropMissing",
     "Epochs",
     "Event",
+    "EventDropout",
     "Every",
     "Fields",
     "Filters",
@@ -29,8 +30,10 @@ __all__ = [
     "MostPerMinute",
     "Name",
     "NextEvent",
+    "Origin",
     "Out",
     "Precision",
+    "PretrainEpochs",
     "Questions",
     "ResetAfter",
     "ResetEvents",
@@ -42,6 +45,7 @@ __all__ = [
     "Teach",
     "TestShare",
     "Time",
+    "TimeJitter",
     "Trusted",
     "Units",
     "User",
@@ -311,6 +315,45 @@ Teach = Annotated[
 ]
 Seed = Annotated[
     int, typer.Option(min=0, metavar="N", help="The same seed repeats a training.", rich_help_panel="The network")
+]
+EventDropout = Annotated[
+    float,
+    typer.Option(
+        metavar="SHARE",
+        min=0,
+        max=0.9,
+        help="Let so many of the events trained on go missing, others each epoch. Labels stay.",
+        rich_help_panel="The network",
+    ),
+]
+TimeJitter = Annotated[
+    float,
+    typer.Option(
+        metavar="SHARE",
+        min=0,
+        max=0.9,
+        help="Lengthen or shorten each gap trained on by so much of itself at most, otherwise each epoch.",
+        rich_help_panel="The network",
+    ),
+]
+PretrainEpochs = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        metavar="N",
+        help="Train twice, once after so many passes at most that only learn what comes next, and keep the better.",
+        rich_help_panel="The network",
+    ),
+]
+Origin = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        metavar="RUN",
+        help="Begin with another run's weights: names, numbers and questions that both know keep theirs.",
+        show_default=False,
+        rich_help_panel="The network",
+    ),
 ]
 Out = Annotated[
     Path | None,

@@ -11,7 +11,7 @@ from nearsight_cli import options
 from nearsight_cli.manual import manual
 from nearsight_cli.options import LOG, TABLE
 from nearsight_cli.output import Json
-from nearsight_training.config import Cleaning, Decision, LogConfig, TableConfig
+from nearsight_training.config import Augmentation, Cleaning, Decision, LogConfig, Origin, TableConfig
 from nearsight_training.declaration import Columns, Declaration, Leaves, WillDo, read_declaration
 
 if TYPE_CHECKING:
@@ -25,7 +25,18 @@ _DECLARED = (  # what a file of questions says in their place
     *("target", "within", "inactive", "active_within", "next_event"),
 )
 _DECIDED = ("precision", "miss_costs")
-_LOG_ONLY = (*_DECLARED, "questions", "split", "cutoff", "window")
+_LOG_ONLY = (
+    *_DECLARED,
+    "questions",
+    "split",
+    "cutoff",
+    "window",
+    "event_dropout",
+    "time_jitter",
+    "pretrain_epochs",
+    "origin",
+)
+_SPELLED = {"origin": "from"}  # options whose names are words of the language
 
 
 def register(app: typer.Typer) -> None:
@@ -78,7 +89,11 @@ def train(
     units: options.Units = LOG.size.units,
     epochs: options.Epochs = None,
     teach: options.Teach = LOG.fitting.teach,
+    event_dropout: options.EventDropout = LOG.augmentation.event_dropout,
+    time_jitter: options.TimeJitter = LOG.augmentation.time_jitter,
+    pretrain_epochs: options.PretrainEpochs = LOG.fitting.pretrain_epochs,
     seed: options.Seed = LOG.fitting.seed,
+    origin: options.Origin = None,
     out: options.Out = None,
     json: Json = False,
 ) -> None:
@@ -86,6 +101,7 @@ def train(
     given = {name for name in (*_LOG_ONLY, *_DECIDED) if _is_given(context, name)}
     size = replace(LOG.size, filters=filters, units=units)
     fitting = replace(TABLE.fitting if layout is options.Layout.wide else LOG.fitting, seed=seed)
+    fitting = replace(fitting, pretrain_epochs=pretrain_epochs)
     fitting = replace(fitting, epochs=epochs or fitting.epochs, teach=teach and layout is options.Layout.log)
     if layout is options.Layout.wide:
         config: LogConfig | TableConfig = TableConfig(
@@ -127,6 +143,8 @@ def train(
             window=window,
             size=size,
             fitting=fitting,
+            augmentation=Augmentation(event_dropout=event_dropout, time_jitter=time_jitter),
+            origin=Origin(run=str(origin)) if origin else None,
         )
     folder = out or Path("runs", source.name.split(".")[0])
     show(_trained(source, config, folder), folder, json)
@@ -193,7 +211,7 @@ def decided(
 
 
 def _table_name(given: set[str], name: str) -> str:
-    received = ", ".join(f"--{option.replace('_', '-')}" for option in _LOG_ONLY if option in given)
+    received = ", ".join(f"--{_SPELLED.get(each, each).replace('_', '-')}" for each in _LOG_ONLY if each in given)
     if received:
         raise InputError(f"a wide table has no such columns or times, received {received}: drop what belongs to a log")
     return name or TABLE.name

@@ -39,7 +39,7 @@ class Judge:
         self._ahead = next((head for head in self.heads if isinstance(head, NextEventHead)), None)
         if not self._items and self._ahead is None:
             raise InputError(
-                "a search is judged by yes/no questions or by what comes next, received numbers alone: add such a question"
+                "a search is judged by yes/no questions or by what comes next, received numbers alone: add one"
             )
 
     @property

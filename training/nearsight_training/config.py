@@ -8,6 +8,7 @@ from nearsight.spec import Reset
 
 __all__ = [
     "Asked",
+    "Augmentation",
     "Cleaning",
     "Decision",
     "Fitting",
@@ -15,6 +16,7 @@ __all__ = [
     "Label",
     "LogConfig",
     "NextItem",
+    "Origin",
     "Size",
     "TableConfig",
     "Target",
@@ -183,7 +185,9 @@ class Fitting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """How the weights are found. `batch_events` is how many rows, padding included, one step of the optimiser sees.
 
     With `teach`, heads for which LightGBM ranks about as well learn from its probabilities in half as many epochs
-    more, and the result is kept where validation's loss is lower.
+    more, and the result is kept where validation's loss is lower. With `pretrain_epochs`, the trunk first learns what
+    comes next in every training history for so many epochs at most; that is kept where validation's loss is lower than
+    that of a training without.
     """
 
     epochs: int = 12
@@ -195,6 +199,7 @@ class Fitting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     next_weight: float = 0.3
     value_weight: float = 0.3
     teach: bool = True
+    pretrain_epochs: int = 0
     seed: int = 1
 
 
@@ -219,6 +224,34 @@ class Cleaning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError(f"most_per_minute must be at least 1, received {self.most_per_minute}")
 
 
+class Augmentation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How training histories are varied from epoch to epoch; validation and test never are.
+
+    `event_dropout` is the share of events that go missing, `time_jitter` by which part of itself a gap grows or shrinks
+    at most.
+    """
+
+    event_dropout: float = 0.0
+    time_jitter: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("event_dropout", "time_jitter"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 0 and less than 1, received {getattr(self, name):g}")
+
+    @property
+    def varies(self) -> bool:
+        """Whether it changes anything."""
+        return self.event_dropout > 0 or self.time_jitter > 0
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A run's folder whose weights a training begins with; `weights` is their `model_id`, whichever where empty."""
+
+    run: str
+    weights: str = ""
+
+
 class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="log"):
     """Training from an event log.
 
@@ -229,7 +262,8 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     seconds since 1970) the test asks each user at that moment and sees nothing later. `asks` are the questions drawn
     per event from the silence behind it. `reset` says after which gap or how many events a history starts anew; labels
     look beyond that. `clean` says what is dropped before all that. `window` is the longest crop trained on and the
-    length of the window graphs, in events.
+    length of the window graphs, in events. `augmentation` varies what is trained on. With `origin`, training
+    begins with another run's weights.
     """
 
     user: str = "user"
@@ -254,6 +288,8 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     window: int = 32
     size: Size = Size()
     fitting: Fitting = Fitting()
+    augmentation: Augmentation = Augmentation()
+    origin: Origin | None = None
 
     @property
     def horizon_seconds(self) -> float:

@@ -105,11 +105,13 @@ def fit(
     task: str = "training",
     logs: Path | None = None,
     before_step: Callable[[int], None] | None = None,
+    vary: Callable[[Histories, np.random.Generator], Histories] | None = None,
 ) -> tuple[Epoch, ...]:
     """Train a model made by `build` in place and leave it with its best validation loss's weights.
 
     Labels may be probabilities. `task` is what progress calls it. `before_step` is told each step's number (a pruning
-    schedule lives there). `logs` is a folder for TensorBoard. Raises `InputError` where the loss isn't finite.
+    schedule lives there). `vary` makes of `training` what an epoch trains on. `logs` is a folder for TensorBoard.
+    Raises `InputError` where the loss isn't finite.
     """
     generator = np.random.default_rng(fitting.seed)
     step = _Step(model, BatchLoss(heads, fitting), _optimiser(fitting, training, window), before_step)
@@ -119,7 +121,8 @@ def fit(
     progress.start(task, fitting.epochs)
     for number in range(fitting.epochs):
         began = time.perf_counter()
-        loss = step.epoch(training, fitting, window, generator)
+        varied = training if vary is None else vary(training, generator)
+        loss = step.epoch(varied, fitting, window, generator)
         checked = step.check(validation, fitting, window)
         epochs.append(Epoch(loss=loss, validation_loss=checked, seconds=time.perf_counter() - began))
         _write(writer, number, epochs[-1])

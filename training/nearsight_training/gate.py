@@ -6,11 +6,15 @@ import msgspec
 
 from nearsight_training.metrics import Interval
 
-__all__ = ["ENOUGH", "Gate", "Rival", "compared", "lost", "verdict"]
+__all__ = ["ENOUGH", "Gate", "Reliance", "Rival", "compared", "lost", "verdict"]
 
 ENOUGH = 100  # users with the rarer answer; with fewer of them nothing is claimed
 _UNITS = {"auc": "AUC", "log_loss": "log loss", "rmse": "root mean squared error"}
 _PARTS = {"time": "when events happen", "order": "which event was last"}
+_RELIES = {
+    "order": ("the order of events", "with the events of each test history shuffled"),
+    "time": ("when events happen", "with all gaps and ages at their training means"),
+}
 
 
 class Rival(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,12 +25,20 @@ class Rival(msgspec.Struct, frozen=True, kw_only=True):
     ahead: dict[str, Interval]
 
 
+class Reliance(msgspec.Struct, frozen=True, kw_only=True):
+    """By how much a trained network's figure is worse without a part of the data, and how many users tell it."""
+
+    users: int
+    cost: Interval
+
+
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
     """A head of the network beside simpler models, by `figure`: "auc", or "log_loss" and "rmse" where less is better.
 
     `users` are those who tell: who gave the rarer answer, or have a known number or next event. `absent` says which
     models aren't there and why. `needs` says by how much the figure is worse for the same simple model without "time"
-    (gaps, ages) or "order" (which event was last).
+    (gaps, ages) or "order" (which event was last). `relies` says the same of the network as it is, asked without
+    "order" or "time" and not trained anew.
     """
 
     figure: str
@@ -34,6 +46,7 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
     rivals: tuple[Rival, ...] = ()
     absent: dict[str, str] = {}
     needs: dict[str, Interval] = {}
+    relies: dict[str, Reliance] = {}
 
 
 def verdict(name: str, gate: Gate) -> Iterator[str]:
@@ -43,6 +56,9 @@ def verdict(name: str, gate: Gate) -> Iterator[str]:
     if gate.users >= ENOUGH:
         for part, cost in gate.needs.items():
             yield f"{name}: {_needed(gate, part, cost)}."
+    for part, reliance in gate.relies.items():
+        if reliance.users >= ENOUGH:
+            yield f"{name}: {_relied(gate, part, reliance.cost)}."
 
 
 def lost(name: str, gate: Gate) -> Iterator[str]:
@@ -83,7 +99,21 @@ def _gained(gate: Gate, rival: Rival) -> Interval:
 
 def _needed(gate: Gate, part: str, cost: Interval) -> str:
     model = "LightGBM" if gate.figure == "auc" else "the Markov chain"
-    loses = f"{cost.value:.4f} of {_UNITS[gate.figure]} ({cost.low:.4f} to {cost.high:.4f})".replace("-", "−")
+    loses = _lost(gate, cost)
     if cost.low > 0:
         return f"{_PARTS[part]} matters, since without it {model} is worse by {loses}"
     return f"{_PARTS[part]} isn't seen to matter: without it {model} is worse by {loses}"
+
+
+def _relied(gate: Gate, part: str, cost: Interval) -> str:
+    what, how = _RELIES[part]
+    loses = f"{how}, and nothing trained anew, it is worse by {_lost(gate, cost)}"
+    if cost.low > 0:
+        return f"the network relies on {what}: {loses}"
+    if cost.high < 0:
+        return f"{what} misleads the network: {loses}"
+    return f"it can't be told whether the network relies on {what}: {loses}"
+
+
+def _lost(gate: Gate, cost: Interval) -> str:
+    return f"{cost.value:.4f} of {_UNITS[gate.figure]} ({cost.low:.4f} to {cost.high:.4f})".replace("-", "−")

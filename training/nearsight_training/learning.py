@@ -13,20 +13,23 @@ from nearsight.heads import BinaryHead, Head, NextEventHead, ValueHead, activati
 from nearsight.spec import Spec
 from nearsight.trunk import Trunk
 from nearsight_training.answers import Answers, answers, probabilities, scored, valued
+from nearsight_training.augmentation import Augmenter
 from nearsight_training.calibration import conformal, platt, temperature, threshold
 from nearsight_training.columns import moment
 from nearsight_training.config import Decision, LogConfig, Size, TableConfig
 from nearsight_training.fit import fit, seeded
 from nearsight_training.histories import Histories
 from nearsight_training.metrics import Interval, binary_metrics, next_event_metrics, value_metrics
-from nearsight_training.network import build, canonical
+from nearsight_training.network import assign, build, canonical
 from nearsight_training.preparation import Prepared
+from nearsight_training.pretraining import kept_if_better
 from nearsight_training.progress import SILENT, Progress
 from nearsight_training.run import Epoch
 from nearsight_training.split import TEST, TRAIN, VALIDATION
 from nearsight_training.teaching import taught
+from nearsight_training.transfer import begun, parent_of, widened
 
-__all__ = ["Learned", "calibrated_heads", "cutoff_of", "learn", "measured", "rehearsal_of", "trunk_of"]
+__all__ = ["Learned", "calibrated_heads", "cutoff_of", "learn", "measured", "rebuilt", "rehearsal_of", "trunk_of"]
 
 _TAUGHT = "learning from trees"
 _TAUGHT_RATE = 0.6  # of the learning rate
@@ -70,10 +73,17 @@ def learn(
     seeded(config.fitting.seed)
     histories = prepared.histories
     window = _window(prepared, config)
-    trunk = trunk_of(prepared.spec, prepared.heads, config.size)
+    parent = parent_of(config)
+    trunk = widened(trunk_of(prepared.spec, prepared.heads, config.size), prepared.spec, parent)
     asks, embeds = len(histories.ask_time) > 0, prepared.spec.steps is None
     model = build(trunk, asks=asks, dropout=config.fitting.dropout, train_embeddings=embeds)
-    validation = histories.select(VALIDATION)
+    notes: list[str] = []
+    if parent is not None:
+        weights, note = begun(canonical(model), trunk, prepared.spec, prepared.heads, parent)
+        assign(model, weights)
+        notes.append(note)
+    vary = _variation(prepared, config)
+    begin, validation = canonical(model), histories.select(VALIDATION)
     epochs = fit(
         model,
         histories.select(TRAIN),
@@ -83,7 +93,11 @@ def learn(
         window,
         progress=progress,
         logs=logs,
+        vary=vary,
     )
+    if config.fitting.pretrain_epochs:
+        epochs, note = kept_if_better(model, begin, epochs, prepared, trunk, config.fitting, window, vary, progress)
+        notes.append(note)
     cutoff = cutoff_of(config)
     checked = answers(model, validation)
     names: tuple[str, ...] = ()
@@ -103,8 +117,15 @@ def learn(
         taught=names,
         answers=given,
         metrics=measured(heads, test, given, cutoff),
-        notes=tuple(_imprecise(heads, checked, config)),
+        notes=(*notes, *_imprecise(heads, checked, config)),
     )
+
+
+def rebuilt(learned: Learned, prepared: Prepared) -> Any:
+    """The train graph with what was learned."""
+    model = build(learned.trunk, asks=len(prepared.histories.ask_time) > 0)
+    assign(model, learned.weights)
+    return model
 
 
 def _imprecise(heads: tuple[Head, ...], given: Answers, config: LogConfig | TableConfig) -> Iterator[str]:
@@ -134,11 +155,20 @@ def _taught(
         fitting, epochs=(fitting.epochs + 1) // 2, learning_rate=_TAUGHT_RATE * fitting.learning_rate
     )
     validation, window = prepared.histories.select(VALIDATION), _window(prepared, config)
-    epochs = fit(model, lessons, validation, prepared.heads, shorter, window, progress=progress, task=_TAUGHT)
+    vary = _variation(prepared, config)
+    epochs = fit(
+        model, lessons, validation, prepared.heads, shorter, window, progress=progress, task=_TAUGHT, vary=vary
+    )
     if min(epoch.validation_loss for epoch in epochs) < best:
         return epochs, names
     model.set_weights(before)
     return (), ()
+
+
+def _variation(prepared: Prepared, config: LogConfig | TableConfig) -> Augmenter | None:
+    if isinstance(config, LogConfig) and config.augmentation.varies:
+        return Augmenter(prepared.spec, config.augmentation)
+    return None
 
 
 def _window(prepared: Prepared, config: LogConfig | TableConfig) -> int:

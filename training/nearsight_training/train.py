@@ -60,12 +60,18 @@ def train_prepared(
     prepared: Prepared, config: LogConfig | TableConfig, source: Source, out: Path, progress: Progress = SILENT
 ) -> Run:
     """Train on histories that are ready, calibrate, measure and write the run."""
+    from nearsight_training.ablation import relying
     from nearsight_training.baselines import gated
-    from nearsight_training.learning import cutoff_of, learn
+    from nearsight_training.learning import cutoff_of, learn, rebuilt
+    from nearsight_training.transfer import pinned
 
+    config = pinned(config, source)
     with tempfile.TemporaryDirectory() as logs:
         learned = learn(prepared, config, Path(logs), progress)
-        gates = gated(prepared, learned.heads, learned.answers, cutoff_of(config), config.fitting.seed, progress)
+        cutoff, seed = cutoff_of(config), config.fitting.seed
+        gates = gated(prepared, learned.heads, learned.answers, cutoff, seed, progress)
+        model = rebuilt(learned, prepared)
+        gates = relying(gates, model, prepared, learned.heads, learned.answers, cutoff, seed, progress)
         run = Run(
             name=Path(out).name,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
