@@ -27,6 +27,7 @@ def spec(reset=Reset()):
             age=Number(name="age", low=0.0, high=400 * DAY, log=True, mean=11.0, scale=0.4),
             hour=True,
             weekday=True,
+            season=True,
         ),
         reset=reset,
     )

@@ -54,6 +54,7 @@ def reads(spec: Spec) -> list[str]:
         parts = ["the gap since the last event", "the age of the history"]
         parts += ["the hour of day"] if spec.clock.hour else []
         parts += ["the day of week"] if spec.clock.weekday else []
+        parts += ["the season"] if spec.clock.season else []
         lines.append(f"time in seconds since 1970, of which it sees {', '.join(parts)}")
     lines += [
         f"{category.name}, {len(category.vocabulary)} known {_plural('name', len(category.vocabulary))}"

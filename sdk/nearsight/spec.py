@@ -59,14 +59,16 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Clock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the model sees of time: the gap since the last event and the age of the history, in seconds.
 
-    Both have the form of a `Number`. `hour` and `weekday` add the hour of day and the day of week as sine and cosine;
-    they are off where the log's times don't vary in them.
+    Both have the form of a `Number`. `hour`, `weekday` and `season` add the hour of day, the day of week and the day of
+    the year as sine and cosine, all in UTC; they are off where the log's times don't vary in them. Years are 365.2425
+    days long and counted from 1970 on, which stays within two days of the calendar.
     """
 
     gap: Number
     age: Number
     hour: bool = False
     weekday: bool = False
+    season: bool = False
 
 
 class Reset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -128,6 +130,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             names += ["first", "gap", "age"]
             names += ["hour_sin", "hour_cos"] if self.clock.hour else []
             names += ["weekday_sin", "weekday_cos"] if self.clock.weekday else []
+            names += ["season_sin", "season_cos"] if self.clock.season else []
         for number in self.numbers:
             names += [number.name, f"{number.name}_missing"] if number.flag else [number.name]
         names += [self.steps.name] if self.steps else []

@@ -30,9 +30,8 @@ def numbers(draw, name):
 
 @st.composite
 def specs(draw):
-    clock = draw(
-        st.none() | st.builds(Clock, gap=numbers("gap"), age=numbers("age"), hour=st.booleans(), weekday=st.booleans())
-    )
+    seen = {part: st.booleans() for part in ("hour", "weekday", "season")}
+    clock = draw(st.none() | st.builds(Clock, gap=numbers("gap"), age=numbers("age"), **seen))
     fields = tuple(draw(numbers(name)) for name in ("x", "y")[: draw(st.integers(0, 2))])
     needed = clock is None and not fields
     steps = Steps(name="step", lows=(0.0, 1.0), highs=(1.0, 1.0)) if needed or draw(st.booleans()) else None

@@ -18,6 +18,8 @@ _ENOUGH_FOR_TAILS = 1000
 _SKEWED = 1.0
 _NAMED = 10  # fields in one note
 _HOUR_SECONDS, _DAY_SECONDS = 3600, 86400
+_YEAR_SECONDS = 365.2425 * _DAY_SECONDS
+_YEARS_FOR_SEASONS = 2
 
 _NEVER = Reset()
 
@@ -109,6 +111,12 @@ def fit_number(name: str, values: NDArray[np.float64]) -> Number | None:
 
 
 def _clock(log: EventLog, seen: Mask, reset: Reset) -> Clock:
+    """What is read of time. The season is, where each has passed twice.
+
+    Within a shorter log every season is one stretch of days: it would tell the date, and so how near an event lies to
+    the cut between past and future, where labels are known of some answers only. What is learned of a date says
+    nothing of the same season a year later.
+    """
     times = log.times[seen]
     begins = segment_starts(reset, log.times, log.starts, len(log.times))
     gaps = np.diff(log.times, prepend=log.times[0])
@@ -121,6 +129,7 @@ def _clock(log: EventLog, seen: Mask, reset: Reset) -> Clock:
         age=_duration("age", (log.times - firsts)[later], span),
         hour=_varies(times // _HOUR_SECONDS % 24),
         weekday=_varies(times // _DAY_SECONDS % 7),
+        season=span >= _YEARS_FOR_SEASONS * _YEAR_SECONDS,
     )
 
 
