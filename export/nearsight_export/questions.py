@@ -1,7 +1,7 @@
 """What a model answers and reads, in words."""
 
 from nearsight.heads import BinaryHead, Head
-from nearsight.spec import Number, Spec
+from nearsight.spec import Groups, Number, Spec
 
 __all__ = ["asked", "duration", "percent", "question", "reads"]
 
@@ -60,10 +60,15 @@ def reads(spec: Spec) -> list[str]:
         f"{category.name}, {len(category.vocabulary)} known {_plural('name', len(category.vocabulary))}"
         for category in spec.categories
     ]
+    lines += [_groups(groups) for groups in spec.groups]
     lines += [_number(number) for number in spec.numbers]
     if spec.steps:
         lines.append(f"{spec.steps.name}, a number with bounds for each of {len(spec.steps.lows)} positions")
     return lines
+
+
+def _groups(groups: Groups) -> str:
+    return f"{groups.name}, a number of which it sees only the group: {', '.join(groups.names)}"
 
 
 def _number(number: Number) -> str:

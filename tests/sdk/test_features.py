@@ -44,8 +44,9 @@ def test_a_row_by_hand():
     # 2024-01-03 06:00 UTC, a Wednesday; 100 s after an event that was 1,000 s after the first
     time = 1_704_261_600.0
     cursor = Cursor(first_time=time - 1100, last_time=time - 100, count=2)
-    codes, numbers = ENCODER.event("cart", time, {"device": "desktop", "price": 20.0, "balance": 50.0}, cursor)
-    assert codes.tolist() == [[2, 2]]
+    fields = {"device": "desktop", "age": 30, "price": 20.0, "balance": 50.0}
+    codes, numbers = ENCODER.event("cart", time, fields, cursor)
+    assert codes.tolist() == [[2, 2, 3]]
     clock = made_up.spec().clock
     expected = {
         "first": 0.0,
@@ -68,7 +69,7 @@ def test_a_row_by_hand():
 def test_unknown_names_and_missing_values():
     codes, numbers = ENCODER.event("never seen", 1.7e9, {"device": None}, Cursor())
     row = dict(zip(ENCODER.spec.number_names, numbers[0].tolist(), strict=True))
-    assert codes.tolist() == [[0, 0]]
+    assert codes.tolist() == [[0, 0, 0]]
     assert (row["first"], row["price"], row["price_missing"], row["balance"]) == (1.0, 0.0, 1.0, 0.0)
 
 
@@ -87,7 +88,7 @@ def test_the_now_row_knows_the_time_that_passed_and_nothing_else():
     cursor = Cursor(first_time=time - 5000, last_time=time - 4000, count=3)
     codes, numbers = ENCODER.now(time, cursor)
     event = ENCODER.event("view", time, {}, cursor)[1]
-    assert codes.tolist() == [[len(made_up.EVENTS) + 1, 0]]
+    assert codes.tolist() == [[len(made_up.EVENTS) + 1, 0, 0]]
     assert numbers[0, :3].tolist() == event[0, :3].tolist()
     assert not numbers[0, 3:].any()
 

@@ -40,7 +40,9 @@ class Histories:
     ask_codes: NDArray[np.int32]  # (Q, K)
     ask_numbers: NDArray[np.float32]  # (Q, N)
     ask_labels: NDArray[Any]  # (Q, B)
-    fields: dict[str, NDArray[Any]] = field(default_factory=dict)  # (E,) each: float64 or str, as they came
+    fields: dict[str, NDArray[Any]] = field(
+        default_factory=dict
+    )  # (E,) each: float64 or str, as they came; `coarse` where read in groups
 
     def __len__(self) -> int:
         return len(self.starts)

@@ -15,6 +15,7 @@ from nearsight.spec import Spec
 from nearsight_training.asks import Asks, drawn_asks
 from nearsight_training.config import Inactive, LogConfig, Target
 from nearsight_training.gate import ENOUGH
+from nearsight_training.groups import coarse
 from nearsight_training.histories import SPLITS, Histories
 from nearsight_training.labels import UNKNOWN, ask_labels, event_labels, next_index
 from nearsight_training.leakage import check_answers, check_columns
@@ -51,7 +52,8 @@ def prepare_split(log: EventLog, config: LogConfig, split: Plan) -> Prepared:
     training = visible & (split.users == TRAIN)[log.owners]
     if not training.any():
         raise InputError("no user is left to train on: pass a larger log or smaller shares of validation and test")
-    spec, notes = fit_spec(log, training, config.min_users, config.reset)
+    spec, notes = fit_spec(log, training, config.min_users, config.reset, config.groups)
+    log = coarse(log, spec.groups)
     check_columns(log, spec.fields, config.targets, config.trusted)
     encoder, begins = Encoder(spec), segment_starts(spec.reset, log.times, log.starts, len(log.times))
     codes, numbers = encoder.columns(log.names.tolist(), log.times, log.fields, begins)

@@ -1,5 +1,6 @@
 """Fits the feature specification: vocabularies, bounds and scales, learned from the training users' events alone."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from nearsight.cursor import segment_starts
 from nearsight.errors import InputError
 from nearsight.spec import Category, Clock, Number, Reset, Spec
+from nearsight_training.groups import fit_groups
 from nearsight_training.log import EventLog
 
 __all__ = ["fit_category", "fit_number", "fit_spec", "handled"]
@@ -22,22 +24,35 @@ _YEAR_SECONDS = 365.2425 * _DAY_SECONDS
 _YEARS_FOR_SEASONS = 2
 
 _NEVER = Reset()
+_NO_GROUPS: Mapping[str, int | tuple[float, ...]] = {}
 
 Mask = NDArray[np.bool_]
 
 
-def fit_spec(log: EventLog, seen: Mask, min_users: int, reset: Reset = _NEVER) -> tuple[Spec, tuple[str, ...]]:
+def fit_spec(
+    log: EventLog,
+    seen: Mask,
+    min_users: int,
+    reset: Reset = _NEVER,
+    groups: Mapping[str, int | tuple[float, ...]] = _NO_GROUPS,
+) -> tuple[Spec, tuple[str, ...]]:
     """The specification that the events in `seen` (E,) give, and notes on the fields that were left out.
 
-    `seen` must keep whole beginnings of histories. Raises `InputError` where no kind of event has `min_users` users.
+    `seen` must keep whole beginnings of histories; `groups` are those of `LogConfig`. Raises `InputError` where no kind
+    of event has `min_users` users.
     """
     owners = log.owners[seen]
     event = fit_category("event", log.names[seen], owners, min_users)
     if not event.vocabulary:
         raise InputError(f"no kind of event has {min_users} training users: pass a larger log or a smaller --min-users")
-    categories, numbers, notes = [], [], []
+    categories, numbers, parted = [], [], []
+    notes: list[str] = []
     for name, values in log.fields.items():
-        if values.dtype.kind == "f":
+        if name in groups:
+            found, said = fit_groups(name, groups[name], values[seen], owners, min_users)
+            parted += [found] if found else []
+            notes += said
+        elif values.dtype.kind == "f":
             number = fit_number(name, values[seen])
             numbers += [number] if number else []
             notes += [] if number else [f"{name}: left out, it never varies"]
@@ -47,7 +62,14 @@ def fit_spec(log: EventLog, seen: Mask, min_users: int, reset: Reset = _NEVER) -
             categories += [category] if useful else []
             notes += [] if useful else [f"{name}: left out, fewer than two values have {min_users} users each"]
     clock = _clock(log, seen, reset)
-    spec = Spec(event=event, categories=tuple(categories), numbers=tuple(numbers), clock=clock, reset=reset)
+    spec = Spec(
+        event=event,
+        categories=tuple(categories),
+        groups=tuple(parted),
+        numbers=tuple(numbers),
+        clock=clock,
+        reset=reset,
+    )
     return spec, tuple(notes)
 
 
