@@ -7,7 +7,7 @@ import numpy as np
 from nearsight.bundle import Bundle, sealed
 from nearsight.heads import BinaryHead, NextEventHead, activations, calibrated
 from nearsight.manifest import Manifest, model_id
-from nearsight.spec import Category, Clock, Number, Reset, Spec
+from nearsight.spec import Category, Clock, Groups, Number, Reset, Spec
 from nearsight.trunk import Trunk
 
 DAY = 86_400.0
@@ -18,6 +18,7 @@ def spec(reset=Reset()):
     return Spec(
         event=Category(name="event", vocabulary=EVENTS),
         categories=(Category(name="device", vocabulary=("phone", "desktop")),),
+        groups=(Groups(name="age", edges=(18.0, 30.0, 65.0)),),
         numbers=(
             Number(name="price", low=0.0, high=500.0, log=True, mean=2.5, scale=0.8, flag=True),
             Number(name="balance", low=-10.0, high=10.0, mean=1.0, scale=0.25),
@@ -27,6 +28,7 @@ def spec(reset=Reset()):
             age=Number(name="age", low=0.0, high=400 * DAY, log=True, mean=11.0, scale=0.4),
             hour=True,
             weekday=True,
+            season=True,
         ),
         reset=reset,
     )

@@ -11,6 +11,7 @@ FIELDS = st.fixed_dictionaries(
         "device": st.sampled_from(["phone", "desktop", "fridge", None]),
         "price": st.none() | st.floats(-5, 1e6, allow_nan=False) | st.integers(0, 900),
         "balance": st.none() | st.floats(-1e9, 1e9, allow_nan=False),
+        "age": st.none() | st.sampled_from([18, 30.0, 65]) | st.floats(0, 120),
         "colour": st.sampled_from(["red", 3, None]),
     },
 )

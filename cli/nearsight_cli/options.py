@@ -22,6 +22,7 @@ __all__ = [
     "Every",
     "Fields",
     "Filters",
+    "Groups",
     "InactiveFor",
     "Layout",
     "LayoutOption",
@@ -115,6 +116,17 @@ Categories = Annotated[
         "--category",
         metavar="COLUMN",
         help="A further column whose numbers are only names, such as a product's; repeat it.",
+        show_default=False,
+        rich_help_panel="An event log",
+    ),
+]
+Groups = Annotated[
+    list[str],
+    typer.Option(
+        "--group",
+        metavar="COLUMN=EDGES",
+        help="A further column of which only the group is read: age=18,30,45,65, or age=5 for five groups of about as "
+        "many users; repeat it.",
         show_default=False,
         rich_help_panel="An event log",
     ),

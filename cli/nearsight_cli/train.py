@@ -12,7 +12,7 @@ from nearsight_cli.manual import manual
 from nearsight_cli.options import LOG, TABLE
 from nearsight_cli.output import Json
 from nearsight_training.config import Augmentation, Cleaning, Decision, LogConfig, Origin, TableConfig
-from nearsight_training.declaration import Columns, Declaration, Leaves, WillDo, read_declaration
+from nearsight_training.declaration import Columns, Declaration, Leaves, WillDo, grouping, read_declaration
 
 if TYPE_CHECKING:
     from nearsight_training.run import Run
@@ -20,7 +20,19 @@ if TYPE_CHECKING:
 __all__ = ["asked_options", "decided", "declared", "every_name", "questions_asked", "register", "show", "train"]
 
 _DECLARED = (  # what a file of questions says in their place
-    *("user", "time", "event", "every", "field", "category", "trust", "min_users", "reset_after", "reset_events"),
+    *(
+        "user",
+        "time",
+        "event",
+        "every",
+        "field",
+        "category",
+        "group",
+        "trust",
+        "min_users",
+        "reset_after",
+        "reset_events",
+    ),
     *("drop_missing", "drop_duplicates", "most_per_minute"),
     *("target", "within", "inactive", "active_within", "next_event"),
 )
@@ -65,6 +77,7 @@ def train(
     every: options.Every = "",
     field: options.Fields = [],  # noqa: B006 - typer reads the default and hands in a list of its own
     category: options.Categories = [],  # noqa: B006
+    group: options.Groups = [],  # noqa: B006
     trust: options.Trusted = [],  # noqa: B006
     min_users: options.MinUsers = LOG.min_users,
     target: options.Targets = [],  # noqa: B006
@@ -121,6 +134,7 @@ def train(
                 every=every_name(given, every),
                 fields=tuple(field) or None,
                 categories=tuple(category),
+                groups=dict(map(grouping, group)),
                 trusted=tuple(trust),
                 min_users=min_users,
                 reset_after=reset_after,

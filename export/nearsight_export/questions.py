@@ -1,7 +1,7 @@
 """What a model answers and reads, in words."""
 
 from nearsight.heads import BinaryHead, Head, NextEventHead, ValueHead
-from nearsight.spec import Number, Spec
+from nearsight.spec import Groups, Number, Spec
 
 __all__ = ["asked", "duration", "percent", "question", "reads"]
 
@@ -74,15 +74,21 @@ def reads(spec: Spec) -> list[str]:
         parts = ["the gap since the last event", "the age of the history"]
         parts += ["the hour of day"] if spec.clock.hour else []
         parts += ["the day of week"] if spec.clock.weekday else []
+        parts += ["the season"] if spec.clock.season else []
         lines.append(f"time in seconds since 1970, of which it sees {', '.join(parts)}")
     lines += [
         f"{category.name}, {len(category.vocabulary)} known {_plural('name', len(category.vocabulary))}"
         for category in spec.categories
     ]
+    lines += [_groups(groups) for groups in spec.groups]
     lines += [_number(number) for number in spec.numbers]
     if spec.steps:
         lines.append(f"{spec.steps.name}, a number with bounds for each of {len(spec.steps.lows)} positions")
     return lines
+
+
+def _groups(groups: Groups) -> str:
+    return f"{groups.name}, a number of which it sees only the group: {', '.join(groups.names)}"
 
 
 def _number(number: Number) -> str:

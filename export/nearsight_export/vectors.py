@@ -8,7 +8,7 @@ import numpy as np
 from nearsight.backends.reference import NumpyBackend
 from nearsight.conformance import History, Moment, Played, Vectors, played
 from nearsight.manifest import Manifest
-from nearsight.spec import Category, Number, Spec
+from nearsight.spec import Category, Groups, Number, Spec
 from nearsight.trunk import Weights
 from nearsight_export.bounds import tolerances
 
@@ -68,6 +68,7 @@ def _gap(spec: Spec, rng: np.random.Generator) -> float:
 def _fields(spec: Spec, rng: np.random.Generator) -> dict[str, str | float | None]:
     fields: dict[str, Any] = {category.name: _name(category, rng) for category in spec.categories}
     fields |= {number.name: _value(number, rng) for number in spec.numbers}
+    fields |= {groups.name: _grouped(groups, rng) for groups in spec.groups}
     if spec.steps:
         low, high = min(spec.steps.lows), max(spec.steps.highs)
         fields[spec.steps.name] = round(float(rng.uniform(low, high)), 4)
@@ -87,6 +88,12 @@ def _value(number: Number, rng: np.random.Generator) -> float:
     """A number within the bounds or a little past them, which is clipped."""
     span = number.high - number.low
     return round(float(rng.uniform(number.low - 0.1 * span, number.high + 0.1 * span)), 4)
+
+
+def _grouped(groups: Groups, rng: np.random.Generator) -> float:
+    """Half of the time an edge itself, else a number a little before or behind one."""
+    edge = float(rng.choice(groups.edges))
+    return edge if rng.random() < 0.5 else round(edge + float(rng.normal()), 4)
 
 
 def _numbers(array: Any) -> tuple[float, ...]:

@@ -11,8 +11,9 @@ from nearsight.cursor import Cursor, latest_times
 from nearsight.formulas import COLUMNS, SINGLE, Formulas, Step
 from nearsight.names import Names
 from nearsight.spec import Spec, Steps
-from nearsight.values import EARLIEST, LATEST, code, finite, finite_column, strange_time
+from nearsight.values import EARLIEST, LATEST, code, finite, finite_column, group, strange_time
 from nearsight.values import codes as coded
+from nearsight.values import groups as grouped
 
 __all__ = ["Encoder", "Row"]
 
@@ -30,10 +31,11 @@ class Encoder:
             for category in (spec.event, *spec.categories)
         ]
         (_, self._events), *self._categories = self._tables
+        self._groups = [(each.name, each.edges) for each in spec.groups]
         self._fields = [number.name for number in spec.numbers]
-        self._width = len(spec.number_names)
+        self._codes, self._width = len(spec.code_sizes), len(spec.number_names)
         self._single, self._columns = Formulas(SINGLE, spec), Formulas(COLUMNS, spec)
-        self._pack_codes: Callable[..., None] = Struct(f"={len(self._tables)}i").pack_into
+        self._pack_codes: Callable[..., None] = Struct(f"={self._codes}i").pack_into
         self._pack_numbers: Callable[..., None] = Struct(f"={self._width}f").pack_into
 
     def seconds(self, time: float | None) -> float:
@@ -70,7 +72,7 @@ class Encoder:
 
     def empty(self) -> Row:
         """A row for `fill` to write to."""
-        return np.empty((1, len(self._tables)), np.int32), np.empty((1, self._width), np.float32)
+        return np.empty((1, self._codes), np.int32), np.empty((1, self._width), np.float32)
 
     def fill(self, row: Row, name: str, seconds: float, fields: Mapping[str, object], cursor: Cursor) -> None:
         """Write to `row` what `event` returns: a stream of events needs no new arrays."""
@@ -78,6 +80,8 @@ class Encoder:
         codes = [code("event", self._events, name)]
         for field, table in self._categories:
             codes.append(code(field, table, given(field)))
+        for field, edges in self._groups:
+            codes.append(group(field, edges, given(field)))
         values = [finite(field, given(field)) for field in self._fields]
         step = _single_step(steps, fields, cursor.count) if steps else None
         numbers = self._single.row(*_since(seconds, cursor), seconds, values, step)
@@ -109,6 +113,7 @@ class Encoder:
         missing = [None] * size
         names = [events, *(fields.get(category.name, missing) for category in spec.categories)]
         codes = [coded(*table, column) for table, column in zip(self._tables, names, strict=True)]
+        codes += [grouped(*each, fields.get(each[0], missing)) for each in self._groups]
         values = [finite_column(number.name, fields.get(number.name, missing)) for number in spec.numbers]
         clock = self.times(missing if times is None else times) if spec.clock else np.zeros(size)
         first, gap, age = _since_columns(clock, starts)
@@ -131,7 +136,7 @@ class Encoder:
         return codes, numbers
 
     def _empty_now(self, size: int) -> Row:
-        codes = np.zeros((size, len(self._tables)), np.int32)
+        codes = np.zeros((size, self._codes), np.int32)
         codes[:, 0] = self.spec.now
         return codes, np.zeros((size, self._width), np.float32)
 

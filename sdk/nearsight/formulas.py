@@ -21,11 +21,17 @@ __all__ = ["COLUMNS", "SINGLE", "Formulas", "Step"]
 
 _FIRST_WEEKDAY = 3  # 1970-01-01 was a Thursday; Monday is 0
 _HOUR_SECONDS, _DAY_SECONDS = 3600, 86400
+_PARTS = 10_000  # of a day, in which a year of 365.2425 days is a whole number
+_YEAR_PARTS = 3_652_425
 
 
-def _circle(points: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    turns = [2 * math.pi * point / points for point in range(points)]
+def _circle(turn: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Sine and cosine of every whole part of a turn of `turn` parts."""
+    turns = [2 * math.pi * point / turn for point in range(math.ceil(turn))]
     return tuple(map(math.sin, turns)), tuple(map(math.cos, turns))
+
+
+_CIRCLES = _circle(24), _circle(7), _circle(_YEAR_PARTS / _PARTS)
 
 
 class Ops(Protocol):
@@ -33,6 +39,7 @@ class Ops(Protocol):
 
     hour: Any
     weekday: Any
+    season: Any
 
     def clip(self, x: Any, low: Any, high: Any) -> Any: ...
     def log1p(self, x: Any) -> Any: ...
@@ -43,7 +50,7 @@ class Ops(Protocol):
 class Single:
     """One float at a time; a missing value is NaN."""
 
-    hour, weekday = _circle(24), _circle(7)
+    hour, weekday, season = _CIRCLES
     log1p = staticmethod(math.log1p)
     integer = staticmethod(int)
 
@@ -59,7 +66,7 @@ class Single:
 class Columns:
     """Float64 arrays `(E,)`; a missing value is NaN."""
 
-    hour, weekday = np.array(_circle(24)), np.array(_circle(7))
+    hour, weekday, season = map(np.array, _CIRCLES)
 
     @staticmethod
     def clip(x: NDArray[np.float64], low: Any, high: Any) -> NDArray[np.float64]:
@@ -98,6 +105,7 @@ class Formulas:
         clock = spec.clock
         self._ops, self._clocked = ops, clock is not None
         self._hour, self._weekday = bool(clock and clock.hour), bool(clock and clock.weekday)
+        self._season = bool(clock and clock.season)
         if clock:
             self._gap, self._age = _standardised(ops, clock.gap), _standardised(ops, clock.age)
         self._numbers = [(_standardised(ops, number), number.flag) for number in spec.numbers]
@@ -118,6 +126,9 @@ class Formulas:
         if self._weekday:
             weekday = (ops.integer(time) // _DAY_SECONDS + _FIRST_WEEKDAY) % 7
             row += [ops.weekday[0][weekday], ops.weekday[1][weekday]]
+        if self._season:
+            day = ops.integer(time) // _DAY_SECONDS * _PARTS % _YEAR_PARTS // _PARTS
+            row += [ops.season[0][day], ops.season[1][day]]
         where = ops.where
         for (standardised, flag), x in zip(self._numbers, values):  # noqa: B905  # in the hot path
             present = x == x

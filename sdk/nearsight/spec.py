@@ -1,8 +1,10 @@
 """The feature specification: which parts of an event become numbers, and how. It is data, and ships in the bundle."""
 
+from itertools import pairwise
+
 import msgspec
 
-__all__ = ["Category", "Clock", "Number", "Reset", "Spec", "Steps"]
+__all__ = ["Category", "Clock", "Groups", "Number", "Reset", "Spec", "Steps"]
 
 
 class Category(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -14,6 +16,33 @@ class Category(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def __post_init__(self) -> None:
         if len(set(self.vocabulary)) != len(self.vocabulary):
             raise ValueError(f"the vocabulary of {self.name!r} holds a name twice")
+
+
+class Groups(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A field with finite numbers as values, of which only the interval that a value lies in is read, as a code.
+
+    The code is 1 and how many of the `edges` the value reaches: with 18 and 65, it is 1 below 18, 2 from 18 on, 3 from
+    65 on. A missing value has code 0.
+    """
+
+    name: str
+    edges: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        bounds = (-float("inf"), *self.edges, float("inf"))
+        if not self.edges or not all(low < high for low, high in pairwise(bounds)):
+            raise ValueError(f"the groups of {self.name!r} need edges, finite numbers in ascending order")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What to call the groups, in the order of their codes from 1 on.
+
+        >>> Groups(name="age", edges=(18, 65)).names
+        ('below 18', '18 to 65', '65 and more')
+        """
+        edges = [f"{edge:.15g}" for edge in self.edges]
+        between = (f"{low} to {high}" for low, high in pairwise(edges))
+        return (f"below {edges[0]}", *between, f"{edges[-1]} and more")
 
 
 class Number(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,14 +88,16 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Clock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the model sees of time: the gap since the last event and the age of the history, in seconds.
 
-    Both have the form of a `Number`. `hour` and `weekday` add the hour of day and the day of week as sine and cosine;
-    they are off where the log's times don't vary in them.
+    Both have the form of a `Number`. `hour`, `weekday` and `season` add the hour of day, the day of week and the day of
+    the year as sine and cosine, all in UTC; they are off where the log's times don't vary in them. Years are 365.2425
+    days long and counted from 1970 on, which stays within two days of the calendar.
     """
 
     gap: Number
     age: Number
     hour: bool = False
     weekday: bool = False
+    season: bool = False
 
 
 class Reset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -93,12 +124,14 @@ class Reset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How one event becomes a row of codes `(K,)` int32 and numbers `(N,)` float32.
 
-    `event` is the first code. Its last code, one past the vocabulary, is the reserved *now* row that asks a question
-    without an event. What the specification doesn't name is dropped before it is stored anywhere.
+    `event` is the first code; those of `categories` and `groups` follow. The event's last code, one past the
+    vocabulary, is the reserved *now* row that asks a question without an event. What the specification doesn't name is
+    dropped before it is stored anywhere.
     """
 
     event: Category
     categories: tuple[Category, ...] = ()
+    groups: tuple[Groups, ...] = ()
     numbers: tuple[Number, ...] = ()
     steps: Steps | None = None
     clock: Clock | None = None
@@ -112,12 +145,13 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     @property
     def code_sizes(self) -> tuple[int, ...]:
         """How many codes each of the K columns can take."""
-        return (self.now + 1, *(len(category.vocabulary) + 1 for category in self.categories))
+        named = (len(category.vocabulary) + 1 for category in self.categories)
+        return (self.now + 1, *named, *(len(group.edges) + 2 for group in self.groups))
 
     @property
     def fields(self) -> tuple[str, ...]:
         """The fields that the specification reads besides event and time."""
-        named = (*self.categories, *self.numbers, *((self.steps,) if self.steps else ()))
+        named = (*self.categories, *self.groups, *self.numbers, *((self.steps,) if self.steps else ()))
         return tuple(feature.name for feature in named)
 
     @property
@@ -128,6 +162,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             names += ["first", "gap", "age"]
             names += ["hour_sin", "hour_cos"] if self.clock.hour else []
             names += ["weekday_sin", "weekday_cos"] if self.clock.weekday else []
+            names += ["season_sin", "season_cos"] if self.clock.season else []
         for number in self.numbers:
             names += [number.name, f"{number.name}_missing"] if number.flag else [number.name]
         names += [self.steps.name] if self.steps else []

@@ -1,6 +1,7 @@
 """The values in an event, checked: what can't be used is named by its field and type, never by itself."""
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from nearsight.errors import EventError
 from nearsight.names import Names
 
-__all__ = ["EARLIEST", "LATEST", "code", "codes", "finite", "finite_column", "strange_time"]
+__all__ = ["EARLIEST", "LATEST", "code", "codes", "finite", "finite_column", "group", "groups", "strange_time"]
 
 EARLIEST, LATEST = -62_135_596_800, 253_402_300_799  # seconds since 1970 in which a date can be said: years 1 to 9999
 
@@ -82,3 +83,15 @@ def codes(field: str, table: Mapping[str, int], values: Sequence[object] | NDArr
     get = table.get
     found = [get(value, 0) if type(value) is str else code(field, table, value) for value in values]
     return np.array(found, np.int32)
+
+
+def group(field: str, edges: tuple[float, ...], value: object) -> int:
+    """The code of a number's group; 0 for a missing one. Raises `EventError` as `finite` does."""
+    number = finite(field, value)
+    return bisect_right(edges, number) + 1 if number == number else 0
+
+
+def groups(field: str, edges: tuple[float, ...], values: Sequence[object] | NDArray[Any] | Names) -> NDArray[np.int32]:
+    """`group` for a column: int32 `(E,)`."""
+    column = finite_column(field, values)
+    return np.where(np.isnan(column), 0, np.searchsorted(edges, column, "right") + 1).astype(np.int32)

@@ -41,6 +41,7 @@ def lived(seed, users=USERS):
         "device": rng.choice(np.array(["phone", "desktop", "fridge"]), size),
         "price": np.where(rng.random(size) < 0.2, np.nan, np.exp(rng.normal(2.5, 1, size))),
         "balance": rng.normal(1, 4, size),
+        "age": np.where(rng.random(size) < 0.1, np.nan, rng.integers(10, 90, size)),
     }
     encoder = Encoder(SPEC)
     given = {**fields, "device": fields["device"].tolist()}

@@ -15,7 +15,7 @@ from nearsight.conformance import differences, read_vectors, verify
 from nearsight.errors import BundleError
 from nearsight.heads import calibrated
 from nearsight.manifest import Manifest
-from nearsight.spec import Category, Clock, Number, Reset, Spec, Steps
+from nearsight.spec import Category, Clock, Groups, Number, Reset, Spec, Steps
 from nearsight_export.vectors import UNKNOWN, invented
 
 NAMES = st.lists(st.text("abcdef", min_size=1, max_size=4), unique=True, max_size=4).map(tuple)
@@ -30,16 +30,19 @@ def numbers(draw, name):
 
 @st.composite
 def specs(draw):
-    clock = draw(
-        st.none() | st.builds(Clock, gap=numbers("gap"), age=numbers("age"), hour=st.booleans(), weekday=st.booleans())
-    )
+    seen = {part: st.booleans() for part in ("hour", "weekday", "season")}
+    clock = draw(st.none() | st.builds(Clock, gap=numbers("gap"), age=numbers("age"), **seen))
     fields = tuple(draw(numbers(name)) for name in ("x", "y")[: draw(st.integers(0, 2))])
     needed = clock is None and not fields
     steps = Steps(name="step", lows=(0.0, 1.0), highs=(1.0, 1.0)) if needed or draw(st.booleans()) else None
     reset = Reset(max_events=draw(st.none() | st.integers(1, 20)), gap_seconds=draw(st.none() | st.floats(1, 1e6)))
     category = Category(name="kind", vocabulary=draw(NAMES))
     event = Category(name="event", vocabulary=draw(NAMES))
-    return Spec(event=event, categories=(category,), numbers=fields, steps=steps, clock=clock, reset=reset)
+    edges = draw(st.lists(st.floats(-100, 100), unique=True, max_size=3).map(sorted))
+    groups = (Groups(name="age", edges=tuple(edges)),) if edges else ()
+    return Spec(
+        event=event, categories=(category,), groups=groups, numbers=fields, steps=steps, clock=clock, reset=reset
+    )
 
 
 def model(spec, seed=0):
@@ -68,9 +71,11 @@ def test_vectors_hold_every_case_that_a_client_may_get_wrong():
     assert any(moment.event is None for moment in moments)
     assert any(moment.event == UNKNOWN and moment.codes[0] == 0 for moment in events)
     assert any(moment.fields == {} for moment in events)
-    assert any(set(moment.fields) == {"device", "price", "balance"} for moment in events)
+    assert any(set(moment.fields) == {"device", "age", "price", "balance"} for moment in events)
     assert any(0 < a.time - b.time < 4000 for a, b in pairwise(events))  # a clock that jumped back
     assert {0, 1, 2, 3} <= {moment.codes[0] for moment in events}
+    assert {0, 1, 2, 3, 4} == {moment.codes[2] for moment in events}
+    assert any(moment.fields.get("age") in (18.0, 30.0, 65.0) for moment in events)
 
 
 def test_vectors_are_the_same_for_the_same_seed_alone():

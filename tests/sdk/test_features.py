@@ -1,6 +1,7 @@
 import math
 from datetime import UTC, datetime
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -43,8 +44,9 @@ def test_a_row_by_hand():
     # 2024-01-03 06:00 UTC, a Wednesday; 100 s after an event that was 1,000 s after the first
     time = 1_704_261_600.0
     cursor = Cursor(first_time=time - 1100, last_time=time - 100, count=2)
-    codes, numbers = ENCODER.event("cart", time, {"device": "desktop", "price": 20.0, "balance": 50.0}, cursor)
-    assert codes.tolist() == [[2, 2]]
+    fields = {"device": "desktop", "age": 30, "price": 20.0, "balance": 50.0}
+    codes, numbers = ENCODER.event("cart", time, fields, cursor)
+    assert codes.tolist() == [[2, 2, 3]]
     clock = made_up.spec().clock
     expected = {
         "first": 0.0,
@@ -54,6 +56,8 @@ def test_a_row_by_hand():
         "hour_cos": 0.0,
         "weekday_sin": math.sin(2 * math.pi * 2 / 7),
         "weekday_cos": math.cos(2 * math.pi * 2 / 7),
+        "season_sin": math.sin(2 * math.pi / 365.2425),  # 19,725 days less 54 years are 1.9 days
+        "season_cos": math.cos(2 * math.pi / 365.2425),
         "price": (math.log(21) - 2.5) * 0.8,
         "price_missing": 0.0,
         "balance": (10.0 - 1.0) * 0.25,  # clipped
@@ -65,7 +69,7 @@ def test_a_row_by_hand():
 def test_unknown_names_and_missing_values():
     codes, numbers = ENCODER.event("never seen", 1.7e9, {"device": None}, Cursor())
     row = dict(zip(ENCODER.spec.number_names, numbers[0].tolist(), strict=True))
-    assert codes.tolist() == [[0, 0]]
+    assert codes.tolist() == [[0, 0, 0]]
     assert (row["first"], row["price"], row["price_missing"], row["balance"]) == (1.0, 0.0, 1.0, 0.0)
 
 
@@ -84,7 +88,7 @@ def test_the_now_row_knows_the_time_that_passed_and_nothing_else():
     cursor = Cursor(first_time=time - 5000, last_time=time - 4000, count=3)
     codes, numbers = ENCODER.now(time, cursor)
     event = ENCODER.event("view", time, {}, cursor)[1]
-    assert codes.tolist() == [[len(made_up.EVENTS) + 1, 0]]
+    assert codes.tolist() == [[len(made_up.EVENTS) + 1, 0, 0]]
     assert numbers[0, :3].tolist() == event[0, :3].tolist()
     assert not numbers[0, 3:].any()
 
@@ -206,3 +210,33 @@ def test_a_bool_is_called_as_in_a_column_of_bools():
 def test_impossible_specifications_are_refused(build):
     with pytest.raises(ValueError, match=r"."):
         build()
+
+
+def test_a_specification_written_before_seasons_groups_and_counts_gives_the_rows_that_it_gave():
+    """What an earlier version wrote into a bundle, and what it made of these events."""
+    written = (
+        b'{"event":{"name":"event","vocabulary":["view","cart","purchase"]},"categories":[{"name":"device",'
+        b'"vocabulary":["phone","desktop"]}],"numbers":[{"name":"price","low":0.0,"high":500.0,"log":true,"mean":2.5,'
+        b'"scale":0.8,"flag":true},{"name":"balance","low":-10.0,"high":10.0,"log":false,"mean":1.0,"scale":0.25,'
+        b'"flag":false}],"steps":null,"clock":{"gap":{"name":"gap","low":0.0,"high":7776000.0,"log":true,"mean":9.0,'
+        b'"scale":0.3,"flag":false},"age":{"name":"age","low":0.0,"high":34560000.0,"log":true,"mean":11.0,"scale":0.4,'
+        b'"flag":false},"hour":true,"weekday":true},"reset":{"gap_seconds":null,"max_events":null}}'
+    )
+    events = [
+        ("view", 1_700_000_000.0, {"device": "phone", "price": 19.9}),
+        ("cart", 1_700_000_100.5, {"balance": -3.25}),
+        ("never seen", 1_700_900_000.0, {"device": "fridge", "price": 1e6, "balance": 7}),
+    ]
+    clock = [
+        [1.0, -2.70000005, -4.4000001, -0.5, 0.866025388, 0.781831503, 0.623489797],
+        [0.0, -1.31398237, -2.55197644, -0.5, 0.866025388, 0.781831503, 0.623489797],
+        [0.0, 1.41301179, 1.08406043, 0.866025388, -0.5, -0.974927902, -0.222520933],
+    ]
+    fields = [[0.431799322, 0.0, 0.0], [0.0, 1.0, -1.0625], [2.97328496, 0.0, 1.5]]
+    encoder = Encoder(msgspec.json.decode(written, type=Spec))
+    codes, numbers = one_by_one(encoder, events)
+    assert codes.tolist() == [[1, 1], [2, 0], [0, 0]]
+    assert np.array_equal(numbers, np.array([[*a, *b] for a, b in zip(clock, fields, strict=True)], np.float32))
+    now = encoder.now(1_700_950_000.0, Cursor(1_700_000_000.0, 1_700_900_000.0, 3))
+    assert now[0].tolist() == [[4, 0]]
+    assert np.array_equal(now[1][0], np.array([0.0, 0.545939505, 1.10568738, *[0.0] * 7], np.float32))

@@ -81,6 +81,13 @@ def test_hours_and_weekdays_are_read_where_they_vary():
     assert (clock.hour, clock.weekday) == (False, True)
 
 
+def test_the_season_is_read_where_each_has_passed_twice():
+    """What isn't seen doesn't count: a log of three years of which training sees one has one of each season."""
+    log = make_log([(0, "e"), (364 * 86400, "e"), (3 * 366 * 86400, "e")], [(200 * 86400, "e")])
+    assert fit_spec(log, np.ones(4, bool), 1)[0].clock.season
+    assert not fit_spec(log, np.array([True, True, False, True]), 1)[0].clock.season
+
+
 def test_a_log_of_too_few_users_is_refused():
     with pytest.raises(InputError, match="no kind of event has 5 training users"):
         fit_spec(make_log([(0, "e")]), np.ones(1, bool), 5)

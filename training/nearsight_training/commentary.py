@@ -96,6 +96,12 @@ def _fields(survey: Survey, log: Columns) -> Iterator[str]:
     yield from _array("fields", log.fields or ())
     yield from _comment("Those of them whose numbers are only names, such as a product's.")
     yield from _array("categories", log.categories)
+    yield from _comment(
+        "Those of which the model sees only the group, so that it can't know anybody's exact one: edges, or 5 for five "
+        "groups of about as many users."
+    )
+    each = ", ".join(f"{_quoted(name)} = {_edges(asked)}" for name, asked in log.groups.items())
+    yield f"groups = {{ {each} }}" if each else "# groups = { age = [18, 30, 45, 65] }"
 
 
 def _clean(survey: Survey, clean: Cleaning) -> Iterator[str]:
@@ -168,6 +174,10 @@ def _alternatives(shares: dict[str, float], chosen: str) -> list[str]:
 
 def _more() -> Iterator[str]:
     yield from _comment("Any number of questions can follow, each with a name of its own.")
+
+
+def _edges(asked: int | tuple[float, ...]) -> str:
+    return str(asked) if isinstance(asked, int) else f"[{', '.join(f'{edge:.15g}' for edge in asked)}]"
 
 
 def _array(key: str, names: Sequence[str]) -> list[str]:

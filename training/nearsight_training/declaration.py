@@ -1,6 +1,7 @@
 """A log's columns and the questions about it as a person declares them, durations in words: in a file or by options."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,11 +12,12 @@ from nearsight.spec import Reset
 from nearsight_training.config import Cleaning, Decision, Inactive, Label, LogConfig, NextItem, Target, Value
 from nearsight_training.misreading import misread
 
-__all__ = ["Amount", "Columns", "Declaration", "Later", "Leaves", "WillDo", "read_declaration", "seconds"]
+__all__ = ["Amount", "Columns", "Declaration", "Later", "Leaves", "WillDo", "grouping", "read_declaration", "seconds"]
 
 _DEFAULT = LogConfig()
 _NEVER = Reset()
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_MOST_GROUPS = 100
 _AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -31,6 +33,7 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     every: str | None = None
     fields: tuple[str, ...] | None = None
     categories: tuple[str, ...] = ()
+    groups: dict[str, int | tuple[float, ...]] = {}
     trusted: tuple[str, ...] = ()
     min_users: _AtLeastOne = _DEFAULT.min_users
     reset_after: str | None = None
@@ -179,6 +182,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             every=log.every or _DEFAULT.every,
             fields=log.fields,
             categories=log.categories,
+            groups={name: _groups(name, asked) for name, asked in log.groups.items()},
             trusted=log.trusted,
             min_users=log.min_users,
             reset=reset,
@@ -227,6 +231,18 @@ def read_declaration(path: Path) -> Declaration:
         raise InputError(f"{path} isn't a declaration of questions ({error}): correct it") from error
 
 
+def grouping(text: str) -> tuple[str, int | tuple[float, ...]]:
+    """A column and its groups from text such as "age=18,30,45,65", or "age=5". Raises `InputError`."""
+    name, _, asked = text.rpartition("=")
+    try:
+        edges = tuple(float(edge) for edge in asked.split(","))
+    except ValueError:
+        edges = ()
+    if not name or not edges:
+        raise InputError(f"groups must look like age=18,30,45,65 or age=5, received {text!r}: correct it")
+    return name, _groups(name, int(edges[0]) if asked.strip().isdecimal() else edges)
+
+
 def seconds(duration: str) -> float:
     """A duration such as "7d", "12h", "30m", "90s" or "2w" in seconds. Raises `InputError` where it isn't one."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhdw])", duration.strip())
@@ -236,6 +252,23 @@ def seconds(duration: str) -> float:
             "asked about within 5 events, or within session)"
         )
     return float(found[1]) * _UNITS[found[2]]
+
+
+def _groups(name: str, asked: int | tuple[float, ...]) -> int | tuple[float, ...]:
+    """The same, checked."""
+    if isinstance(asked, int):
+        if not 2 <= asked <= _MOST_GROUPS:
+            raise InputError(
+                f"{name} can be read in 2 to {_MOST_GROUPS} groups, received {asked}: choose another number"
+            )
+        return asked
+    bounds = (-float("inf"), *asked, float("inf"))
+    if not 1 <= len(asked) < _MOST_GROUPS or not all(low < high for low, high in pairwise(bounds)):
+        raise InputError(
+            f"the groups of {name} need 1 to {_MOST_GROUPS - 1} edges in ascending order, "
+            f"received {', '.join(f'{edge:g}' for edge in asked) or 'none'}: correct them"
+        )
+    return asked
 
 
 def _seconds(duration: str | None) -> float | None:

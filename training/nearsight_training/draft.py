@@ -58,6 +58,7 @@ def draft(
             every=None if roles.event else named,
             fields=tuple(field.name for field in survey.fields if field.kind != "left out"),
             categories=tuple(field.name for field in survey.fields if field.numbered),
+            groups={field.name: field.groups for field in survey.fields if field.groups is not None},
         ),
         clean=Cleaning(missing="drop" if survey.lacking else "refuse"),
         next_event=follows,

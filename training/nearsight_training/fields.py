@@ -29,6 +29,9 @@ _PEOPLE = frozenset(
     ("firstname", "lastname", "surname", "fullname", "username", "forename", "street", "passport", "ssn", "iban")
 ) | frozenset(("birthdate", "birthday", "dob"))
 _PHONES = frozenset(("phone", "mobile", "tel", "telephone", "fax", "msisdn", "whatsapp"))
+_SAYS_WHOSE = frozenset(("user", "customer", "client", "member", "person", "age"))
+_AGES, _OLDEST = (18.0, 25.0, 35.0, 45.0, 55.0, 65.0), 120
+_EARNINGS, _EARNING_GROUPS = frozenset(("income", "salary", "earnings")), 5
 _EMAIL = r"^[^@\s]+@[^@\s]+\.[^@\s.]{2,}$"
 _ADDRESS = r"^\d{1,3}(\.\d{1,3}){3}$"
 _DIGITS = r"^\+?[\d\s()/.-]+$"
@@ -39,13 +42,15 @@ _A_DATE = r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|^\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}"
 class Field(msgspec.Struct, frozen=True, kw_only=True):
     """A column besides user, time and event. `why` says why it is left out.
 
-    `numbered` is a column of names that look like numbers. `concern` is what somebody should know of it.
+    `numbered` is a column of names that look like numbers. `groups`, as in `LogConfig`, are those that keep a person's
+    exact number out of the model. `concern` is what somebody should know of it.
     """
 
     name: str
     kind: Literal["numbers", "names", "left out"]
     why: str = ""
     numbered: bool = False
+    groups: int | tuple[float, ...] | None = None
     concern: Literal["", "personal", "leak"] = ""
 
 
@@ -74,8 +79,21 @@ def _field(rows: Rows, name: str) -> Field:
     except InputError:
         return _out(name, "it holds NaN or infinite numbers")
     if numbers is not None and not (_CODES & set(words(name)) and _whole(numbers)):
-        return _out(name, "it never varies") if not _varies(numbers) else Field(name=name, kind="numbers")
+        if not _varies(numbers):
+            return _out(name, "it never varies")
+        return Field(name=name, kind="numbers", groups=_groups(name, numbers))
     return _names(rows, name, numbered=numbers is not None)
+
+
+def _groups(name: str, numbers: pl.Series) -> int | tuple[float, ...] | None:
+    """Groups for a person's age or income; None for any other number."""
+    spelled, known = set(words(name)), numbers.fill_nan(None).drop_nulls()
+    if _EARNINGS & spelled:
+        return _EARNING_GROUPS
+    least, most = float(known.min()), float(known.max())  # type: ignore[arg-type]
+    if "age" not in spelled or spelled - _SAYS_WHOSE or not 0 <= least <= most <= _OLDEST:
+        return None
+    return tuple(edge for edge in _AGES if least < edge <= most) or None
 
 
 def _out(name: str, why: str) -> Field:

@@ -45,7 +45,7 @@ class Histories:
     ask_labels: NDArray[Any]  # (Q, B)
     values: NDArray[np.float32]  # (E, V) the numbers after each event, NaN where one isn't known
     ask_values: NDArray[np.float32]  # (Q, V)
-    fields: dict[str, Any] = field(default_factory=dict)  # (E,) each: float64 or `Names`, as they came
+    fields: dict[str, Any] = field(default_factory=dict)  # (E,) each: float64 or `Names`, `coarse` if read in groups
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", Names.of(self.names))

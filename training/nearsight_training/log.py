@@ -65,7 +65,7 @@ def log_of(table: Table, config: LogConfig) -> EventLog:
     roles = {role: column for role, column in named.items() if column is not None}
     for role, column in roles.items():
         table.column(column, f"--{role}")
-    for column in (*(config.fields or ()), *config.categories):
+    for column in (*(config.fields or ()), *config.categories, *config.groups):
         table.column(column)
     if len(set(roles.values())) < len(roles):
         raise InputError(f"user, time and event must be different columns, received {', '.join(roles.values())}")
@@ -107,13 +107,18 @@ def _fields(table: Table, config: LogConfig, roles: set[str]) -> tuple[dict[str,
     free = [name for name in table.columns if name not in roles | told]
     wanted = config.fields if config.fields is not None else free
     notes, fields = [], {}
-    for name in (*wanted, *(each for each in config.categories if each not in wanted)):
+    for name in dict.fromkeys((*wanted, *config.categories, *config.groups)):
         if name in RESERVED:
             raise InputError(
                 f"a field can't be called {name!r}, which nearsight uses itself: rename the column or list the fields"
             )
         is_name = name in config.categories
         column = None if is_name else numbers_of(table, name)
+        if name in config.groups and column is None:
+            raise InputError(
+                f"{table.name}: column {name!r} must hold numbers and not be a category to be read in groups: "
+                "leave its groups out"
+            )
         column = names_of(table, name) if column is None else column
         fault = _fault(column)
         if column is not None and not fault:

@@ -84,7 +84,8 @@ def _scored(insight: Insight, names: list[str], histories: list[_History], at: f
 
 
 def _config(spec: Spec, table: Table, user: str, time: str, event: str) -> LogConfig:
-    empty = {number.name for number in spec.numbers if _is_empty(table, number.name)}
+    numeric = (*(each.name for each in spec.groups), *(each.name for each in spec.numbers))
+    empty = {name for name in numeric if _is_empty(table, name)}
     single = len(spec.event.vocabulary) == 1 and event not in table.columns
     return LogConfig(
         user=user,

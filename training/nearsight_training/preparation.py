@@ -14,6 +14,7 @@ from nearsight.spec import Spec
 from nearsight_training.asks import Asks, drawn_asks
 from nearsight_training.config import Asked, LogConfig, Value
 from nearsight_training.gate import ENOUGH
+from nearsight_training.groups import coarse
 from nearsight_training.heads import heads_of, item_column
 from nearsight_training.histories import SPLITS, Histories
 from nearsight_training.labels import (
@@ -60,7 +61,8 @@ def prepare_split(log: EventLog, config: LogConfig, split: Plan) -> Prepared:
     training = visible & (split.users == TRAIN)[log.owners]
     if not training.any():
         raise InputError("no user is left to train on: pass a larger log or smaller shares of validation and test")
-    spec, notes = fit_spec(log, training, config.min_users, config.reset)
+    spec, notes = fit_spec(log, training, config.min_users, config.reset, config.groups)
+    log = coarse(log, spec.groups)
     check_columns(log, spec.fields, config.targets, config.trusted)
     encoder, begins = Encoder(spec), segment_starts(spec.reset, log.times, log.starts, len(log.times))
     codes, numbers = encoder.columns(log.names, log.times, log.fields, begins)

@@ -1,5 +1,6 @@
 """Fits the feature specification: vocabularies, bounds and scales, learned from the training users' events alone."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from nearsight.cursor import segment_starts
 from nearsight.errors import InputError
 from nearsight.names import Names
 from nearsight.spec import Category, Clock, Number, Reset, Spec
+from nearsight_training.groups import fit_groups
 from nearsight_training.log import EventLog
 
 __all__ = ["fit_category", "fit_number", "fit_spec", "handled"]
@@ -19,24 +21,39 @@ _ENOUGH_FOR_TAILS = 1000
 _SKEWED = 1.0
 _NAMED = 10  # fields in one note
 _HOUR_SECONDS, _DAY_SECONDS = 3600, 86400
+_YEAR_SECONDS = 365.2425 * _DAY_SECONDS
+_YEARS_FOR_SEASONS = 2
 
 _NEVER = Reset()
+_NO_GROUPS: Mapping[str, int | tuple[float, ...]] = {}
 
 Mask = NDArray[np.bool_]
 
 
-def fit_spec(log: EventLog, seen: Mask, min_users: int, reset: Reset = _NEVER) -> tuple[Spec, tuple[str, ...]]:
+def fit_spec(
+    log: EventLog,
+    seen: Mask,
+    min_users: int,
+    reset: Reset = _NEVER,
+    groups: Mapping[str, int | tuple[float, ...]] = _NO_GROUPS,
+) -> tuple[Spec, tuple[str, ...]]:
     """The specification that the events in `seen` (E,) give, and notes on the fields that were left out.
 
-    `seen` must keep whole beginnings of histories. Raises `InputError` where no kind of event has `min_users` users.
+    `seen` must keep whole beginnings of histories; `groups` are those of `LogConfig`. Raises `InputError` where no kind
+    of event has `min_users` users.
     """
     owners = log.owners[seen]
     event = fit_category("event", log.names[seen], owners, min_users)
     if not event.vocabulary:
         raise InputError(f"no kind of event has {min_users} training users: pass a larger log or a smaller --min-users")
-    categories, numbers, notes = [], [], []
+    categories, numbers, parted = [], [], []
+    notes: list[str] = []
     for name, values in log.fields.items():
-        if values.dtype.kind == "f":
+        if name in groups:
+            found, said = fit_groups(name, groups[name], values[seen], owners, min_users)
+            parted += [found] if found else []
+            notes += said
+        elif values.dtype.kind == "f":
             number = fit_number(name, values[seen])
             numbers += [number] if number else []
             notes += [] if number else [f"{name}: left out, it never varies"]
@@ -46,7 +63,14 @@ def fit_spec(log: EventLog, seen: Mask, min_users: int, reset: Reset = _NEVER) -
             categories += [category] if useful else []
             notes += [] if useful else [f"{name}: left out, fewer than two values have {min_users} users each"]
     clock = _clock(log, seen, reset)
-    spec = Spec(event=event, categories=tuple(categories), numbers=tuple(numbers), clock=clock, reset=reset)
+    spec = Spec(
+        event=event,
+        categories=tuple(categories),
+        groups=tuple(parted),
+        numbers=tuple(numbers),
+        clock=clock,
+        reset=reset,
+    )
     return spec, tuple(notes)
 
 
@@ -112,6 +136,12 @@ def fit_number(name: str, values: NDArray[np.float64]) -> Number | None:
 
 
 def _clock(log: EventLog, seen: Mask, reset: Reset) -> Clock:
+    """What is read of time. The season is, where each has passed twice.
+
+    Within a shorter log every season is one stretch of days: it would tell the date, and so how near an event lies to
+    the cut between past and future, where labels are known of some answers only. What is learned of a date says
+    nothing of the same season a year later.
+    """
     times = log.times[seen]
     begins = segment_starts(reset, log.times, log.starts, len(log.times))
     gaps = np.diff(log.times, prepend=log.times[0])
@@ -124,6 +154,7 @@ def _clock(log: EventLog, seen: Mask, reset: Reset) -> Clock:
         age=_duration("age", (log.times - firsts)[later], span),
         hour=_varies(times // _HOUR_SECONDS % 24),
         weekday=_varies(times // _DAY_SECONDS % 7),
+        season=span >= _YEARS_FOR_SEASONS * _YEAR_SECONDS,
     )
 
 

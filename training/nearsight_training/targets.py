@@ -19,6 +19,10 @@ def check_targets(log: EventLog, config: LogConfig) -> None:
     items = [config.next_item] if config.next_item is not None else []
     for value in config.values:
         _check_field(log, value.name, value.field, "numbers")
+        if value.field in config.groups:
+            raise InputError(
+                f"{value.name} asks for {value.field!r}, which is read in groups so that no exact value is kept: drop one"
+            )
     for item in items:
         _check_field(log, item.name, item.field, "names")
     for target in (*config.targets, *config.values, *items):
