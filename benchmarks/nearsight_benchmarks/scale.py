@@ -36,13 +36,17 @@ _HELD_OUT = 10  # as many others for a test and a validation user each
 
 
 class Sequences(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """From a file to histories. `seconds` by stage and `process_seconds`, from the spawn on, are medians."""
+    """From a file to histories: medians. `process_seconds` begin with the spawn.
+
+    `cpu_seconds` are those of all cores together, which another process beside this one hardly changes.
+    """
 
     events: int
     users: int
     questions: int
     file_megabytes: float
     seconds: dict[str, float]
+    cpu_seconds: float
     process_seconds: float
     peak_megabytes: float
     processes: int
@@ -55,6 +59,7 @@ class Epochs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     length: int
     seconds: tuple[float, ...]
     median_seconds: float
+    cpu_seconds_per_epoch: float
     peak_megabytes: float
 
 
@@ -74,6 +79,14 @@ class _Stages(msgspec.Struct):
 
     questions: int
     seconds: dict[str, float]
+    cpu_seconds: float
+
+
+class _Trained(msgspec.Struct):
+    """What a process that trains says."""
+
+    seconds: tuple[float, ...]
+    cpu_seconds: float
 
 
 def measured(
@@ -108,6 +121,7 @@ def sequences(folder: Path, events: int, users: int, processes: int, seed: int) 
         questions=stages[0].questions,
         file_megabytes=log.stat().st_size / 1e6,
         seconds={name: statistics.median(each.seconds[name] for each in stages) for name in stages[0].seconds},
+        cpu_seconds=statistics.median(each.cpu_seconds for each in stages),
         process_seconds=statistics.median(start.seconds for start in starts),
         peak_megabytes=statistics.median(start.megabytes for start in starts),
         processes=processes,
@@ -119,19 +133,20 @@ def _epochs(folder: Path, histories: int, length: int, epochs: int, seed: int) -
     everybody = histories + 2 * (histories // _HELD_OUT)
     crowd(everybody, everybody * length, seed, is_even=True).write_csv(log)
     start = measure(_TRAIN, (str(log), str(histories), str(epochs), str(out)), 1, is_warm=True)
-    seconds = msgspec.json.decode(out.read_bytes(), type=tuple[float, ...])
+    found = msgspec.json.decode(out.read_bytes(), type=_Trained)
     return Epochs(
         histories=histories,
         length=length,
-        seconds=seconds,
-        median_seconds=statistics.median(seconds),
+        seconds=found.seconds,
+        median_seconds=statistics.median(found.seconds),
+        cpu_seconds_per_epoch=found.cpu_seconds / len(found.seconds),
         peak_megabytes=start.megabytes,
     )
 
 
 def prepare_file(log: str, out: str) -> None:
     """Turn a file into histories and write to `out` how long each stage took."""
-    config, clock = _config(1), [time.perf_counter()]
+    config, before, clock = _config(1), time.process_time(), [time.perf_counter()]
     table = Table.read(Path(log))
     clock.append(time.perf_counter())
     read = log_of(table, config)
@@ -142,7 +157,8 @@ def prepare_file(log: str, out: str) -> None:
     names = ("read", "lay out", "prepare")
     seconds = {name: end - begin for name, begin, end in zip(names, clock[:-1], clock[1:], strict=True)}
     seconds["all"] = clock[-1] - clock[0]
-    Path(out).write_bytes(msgspec.json.encode(_Stages(len(prepared.histories.ask_time), seconds)))
+    found = _Stages(len(prepared.histories.ask_time), seconds, time.process_time() - before)
+    Path(out).write_bytes(msgspec.json.encode(found))
 
 
 def train_file(log: str, histories: str, epochs: str, out: str) -> None:
@@ -156,8 +172,10 @@ def train_file(log: str, histories: str, epochs: str, out: str) -> None:
     seeded(config.fitting.seed)
     model = build(trunk_of(prepared.spec, prepared.heads, config.size), asks=True, dropout=config.fitting.dropout)
     training, validation = (prepared.histories.select(split) for split in (TRAIN, VALIDATION))
+    before = time.process_time()
     found = fit(model, training, validation, prepared.heads, config.fitting, config.window)
-    Path(out).write_bytes(msgspec.json.encode([epoch.seconds for epoch in found]))
+    told = _Trained(tuple(epoch.seconds for epoch in found), time.process_time() - before)
+    Path(out).write_bytes(msgspec.json.encode(told))
 
 
 def _split(path: Path, histories: int, config: LogConfig) -> Prepared:
@@ -180,9 +198,9 @@ def _table(found: Scale) -> str:
     stages = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in prepared.seconds.items())
     return (
         f"{prepared.events:,} events ({prepared.file_megabytes:.0f} MB) to histories and {prepared.questions:,} "
-        f"questions: {stages}, at most {prepared.peak_megabytes:.0f} MB\n"
-        f"an epoch over {epochs.histories:,} histories of {epochs.length} events: {epochs.median_seconds:.1f} s, "
-        f"at most {epochs.peak_megabytes:.0f} MB\n"
+        f"questions: {stages}; {prepared.cpu_seconds:.1f} s of all cores, at most {prepared.peak_megabytes:.0f} MB\n"
+        f"an epoch over {epochs.histories:,} histories of {epochs.length} events: {epochs.median_seconds:.1f} s; "
+        f"{epochs.cpu_seconds_per_epoch:.1f} s of all cores, at most {epochs.peak_megabytes:.0f} MB\n"
     )
 
 

@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import made_up
-from nearsight import EventError
+from nearsight import EventError, features, formulas
 from nearsight.cursor import Cursor, segment_starts
 from nearsight.features import Encoder
+from nearsight.formulas import COLUMNS
+from nearsight.names import Names
 from nearsight.spec import Category, Clock, Number, Reset, Spec, Steps
 from strategies import histories
 
@@ -38,6 +40,40 @@ def test_columns_equal_single_events_bit_for_bit(several):
     singly = [one_by_one(ENCODER, events) for events in several]
     for columns, rows in zip(as_columns(ENCODER, several), zip(*singly, strict=True), strict=True):
         assert columns.tobytes() == np.concatenate(rows).tobytes()
+
+
+@given(st.lists(histories(), min_size=1, max_size=4))
+def test_names_are_encoded_as_their_strings_are(several):
+    events = [(name, {"device": fields.get("device") or ""}) for events in several for name, _, fields in events]
+    starts = np.cumsum([0, *(len(events) for events in several[:-1])])
+    times = np.array([time for events in several for _, time, _ in events])
+    names, devices = [name for name, _ in events], [fields["device"] for _, fields in events]
+    strings = ENCODER.columns(names, times, {"device": devices}, starts)
+    coded = ENCODER.columns(Names.of(names), times, {"device": Names.of(devices)}, starts)
+    assert [part.tobytes() for part in strings] == [part.tobytes() for part in coded]
+
+
+def test_more_rows_than_are_worked_out_at_once_are_the_same(monkeypatch):
+    generator = np.random.default_rng(1)
+    times, starts = np.sort(generator.uniform(0, 1e9, 50)), np.array([0, 20])
+    given_fields = {"price": generator.lognormal(2, 1, 50)}
+    whole = ENCODER.columns(["cart"] * 50, times, given_fields, starts)[1]
+    now = ENCODER.now_columns(times, times)[1]
+    monkeypatch.setattr(features, "_AT_ONCE", 7)
+    assert ENCODER.columns(["cart"] * 50, times, given_fields, starts)[1].tobytes() == whole.tobytes()
+    assert ENCODER.now_columns(times, times)[1].tobytes() == now.tobytes()
+
+
+def test_a_logarithm_of_numpys_own_is_not_used(monkeypatch):
+    """As with AVX-512: it differs from the C library's in the last bit of some values."""
+    x = np.random.default_rng(1).lognormal(3, 3, 1000)
+    rounded = np.log1p
+    monkeypatch.setattr(np, "log1p", lambda x: np.where(x % 1 < 0.03, np.nextafter(rounded(x), 0), rounded(x)))
+    formulas._is_shared.cache_clear()
+    try:
+        assert COLUMNS.log1p(x).tolist() == [math.log1p(each) for each in x.tolist()]
+    finally:
+        formulas._is_shared.cache_clear()
 
 
 def test_a_row_by_hand():

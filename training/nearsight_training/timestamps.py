@@ -50,7 +50,9 @@ def _alike(column: pl.Series, first: re.Match[str]) -> pl.Series:
         sign = pl.when(text.str.slice(body, 1) == "-").then(-1).otherwise(1)
         micros -= sign * (hours * 60 + minutes) * 60_000_000
     exact = pl.when(micros.is_between(-_EXACT, _EXACT)).then(micros)
-    return spelled.select(exact.cast(pl.Float64) / 1e6).collect(engine="streaming").to_series()
+    found = spelled.select(exact.cast(pl.Float64)).collect(engine="streaming").to_series()
+    # NumPy rounds the quotient as Python does; polars multiplies by the reciprocal.
+    return pl.Series(found.fill_null(float("nan")).to_numpy() / 1e6).fill_nan(None)
 
 
 def _pattern(first: re.Match[str]) -> str:
