@@ -110,6 +110,7 @@ def test_one_class_only(tmp_path: Path) -> None:
         (["--every", "order", "--event", "event"], "--every"),
         (["--layout", "wide", "--user", "user_id"], "--user"),
         (["--layout", "wide", "--drop-missing", "--most-per-minute", "9"], "--drop-missing, --most-per-minute"),
+        (["--layout", "wide", "--from", "runs/shop", "--time-jitter", "0.1"], "--time-jitter, --from"),
     ],
 )
 def test_options_that_do_not_fit(options: list[str], fragment: str, tmp_path: Path) -> None:

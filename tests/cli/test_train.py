@@ -83,3 +83,29 @@ def test_what_is_dropped_from_a_log_is_said(shop: Path, tmp_path: Path) -> None:
     run = json.loads((tmp_path / "runs/log/run.json").read_text())
     assert run["source"]["users"] == 200
     assert run["config"]["clean"] == {"missing": "drop", "duplicates": "drop", "most_per_minute": 20}
+
+
+def test_a_training_begins_with_another_run_and_varies_what_it_reads(exported: Path, tmp_path: Path) -> None:
+    options = [
+        "--target",
+        "purchase",
+        "--within",
+        "7d",
+        "--from",
+        "runs/events",
+        "--event-dropout",
+        "0.1",
+        "--time-jitter",
+        "0.2",
+    ]
+    done = nearsight(*LOG, *options, "--pretrain-epochs", "1", "--out", tmp_path / "run", folder=exported)
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    assert told["config"]["augmentation"] == {"event_dropout": 0.1, "time_jitter": 0.2}
+    assert told["config"]["origin"]["run"] == "runs/events"
+    assert len(told["config"]["origin"]["weights"]) == 16
+    notes = " ".join(told["notes"])
+    assert "began with events (weights " in notes
+    assert "heads taken: purchase, next_event" in notes
+    assert "pre-training: validation's loss is" in notes
+    assert set(told["gates"]["purchase"]["relies"]) == {"order", "time"}

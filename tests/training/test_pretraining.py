@@ -28,7 +28,7 @@ CONFIG = LogConfig(
     validation_share=0.3,
     asks=1,
     size=Size(filters=8, units=8),
-    fitting=Fitting(epochs=3, batch_events=256, learning_rate=2e-2, teach=False, dropout=0.0),
+    fitting=Fitting(epochs=4, batch_events=64, learning_rate=1e-2, teach=False, dropout=0.0),
 )
 
 
@@ -167,7 +167,7 @@ def test_nothing_of_the_test_reaches_a_training(prepared, faked):
 
 
 def test_it_helps_where_few_answers_are_known_and_what_follows_tells(prepared):
-    told = msgspec.structs.replace(CONFIG.fitting, pretrain_epochs=12)
+    told = msgspec.structs.replace(CONFIG.fitting, pretrain_epochs=10)
     learned = learn(prepared, msgspec.structs.replace(CONFIG, fitting=told))
     having, without = (float(loss) for loss in re.findall(r"0\.\d{4}", learned.notes[0]))
     assert having < without - 0.02
