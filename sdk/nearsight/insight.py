@@ -66,7 +66,10 @@ class Insight:
 
 
 class Readings(Mapping[str, NDArray[np.float32]]):
-    """One reading for each history: `readings["purchase"]` is `(H,)` float32, `embedding` `(H, U)`."""
+    """One reading for each history: `readings["purchase"]` is `(H,)` float32, `embedding` `(H, U)`.
+
+    There is no surprise and no profile among them: those are a session's, which has seen the events one by one.
+    """
 
     def __init__(self, questions: Questions, outputs: NDArray[np.float32], embedding: NDArray[np.float32]) -> None:
         self._questions, self._outputs, self.embedding = questions, outputs, embedding
@@ -74,6 +77,12 @@ class Readings(Mapping[str, NDArray[np.float32]]):
     def __getitem__(self, name: str) -> NDArray[np.float32]:
         column: NDArray[np.float32] = self._outputs[:, self._questions.columns[name]]
         return column
+
+    @property
+    def segments(self) -> list[str] | None:
+        """The name of each history's segment; None where the model has none."""
+        segments = self._questions.segments
+        return [segments.names[place] for place in segments.places(self.embedding)] if segments else None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._questions.columns)
