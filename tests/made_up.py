@@ -99,7 +99,9 @@ def beside(made, seed=0):
     manifest = msgspec.structs.replace(
         made.manifest,
         segments=tuple(
-            Segment(name=f"kind {place}", weights=tuple(centre.tolist()), offset=-float(centre @ centre) / 2, share=1 / 3)
+            Segment(
+                name=f"kind {place}", weights=tuple(centre.tolist()), offset=-float(centre @ centre) / 2, share=1 / 3
+            )
             for place, centre in enumerate(centres)
         ),
         average=Traits(

@@ -63,7 +63,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         if any(len(segment.weights) != self.trunk.units for segment in self.segments):
             raise ValueError("the segments and the network describe different embeddings")
         average = self.average
-        if average and (len(average.events), len(average.parts)) not in ((self.spec.now, 0), (self.spec.now, len(PARTS))):
+        if average and (len(average.events), len(average.parts)) not in (
+            (self.spec.now, 0),
+            (self.spec.now, len(PARTS)),
+        ):
             raise ValueError("the average user and the specification describe different events")
         if self.alarm and not any(isinstance(head, NextEventHead) for head in self.heads):
             raise ValueError("an alarm needs a head that expects events")

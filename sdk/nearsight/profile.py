@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-__all__ = ["PARTS", "VISIT_GAP_SECONDS", "Compared", "Profile", "Tally", "Traits", "profiled"]
+__all__ = ["PARTS", "VISIT_GAP_SECONDS", "Compared", "Profile", "Tally", "Traits", "percent", "profiled", "span"]
 
 PARTS = ("night", "morning", "afternoon", "evening")  # six hours each, from midnight on
 VISIT_GAP_SECONDS = 1800.0  # a longer silence begins a new visit, as web analytics count sessions
@@ -107,7 +107,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
             return "no events yet"
         most, share = next(iter(self.shares.items()))
         counted = f"{self.count} event{'s' if self.count > 1 else ''}"
-        words = [f"mostly {most} ({_percent(share.value)} of {counted}, the average user {_percent(share.average)})"]
+        words = [f"mostly {most} ({percent(share.value)} of {counted}, the average user {percent(share.average)})"]
         if self.parts:
             part = max(self.parts, key=lambda name: self.parts[name].value - self.parts[name].average)
             words.append(f"in the {part} more than others ({_beside(self.parts[part])})")
@@ -115,7 +115,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
             words.append(f"on weekends more than others ({_beside(self.weekend)})")
         if self.between_seconds:
             pace = self.between_seconds
-            words.append(f"every {_span(pace.value)} (average {_span(pace.average)})")
+            words.append(f"every {span(pace.value)} (average {span(pace.average)})")
         return ", ".join(words)
 
 
@@ -141,14 +141,16 @@ def _compared(value: float | None, average: float | None) -> Compared | None:
 
 
 def _beside(found: Compared) -> str:
-    return f"{_percent(found.value)}, average {_percent(found.average)}"
+    return f"{percent(found.value)}, average {percent(found.average)}"
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
+def percent(share: float) -> str:
+    """A share as a percentage."""
+    return f"{100 * share:.{0 if share >= 0.02 else 1}f} %" if share else "0 %"
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """A duration in its largest unit, roughly: `2.5 days`."""
     size, unit = next((each for each in _UNITS if seconds >= each[0]), _UNITS[-1])
     number = f"{seconds / size:.0f}" if seconds >= 10 * size else f"{seconds / size:.1f}".removesuffix(".0")
     return f"{number} {unit}" if number == "1" else f"{number} {unit}s"

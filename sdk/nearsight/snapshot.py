@@ -54,7 +54,9 @@ def thaw(snapshot: bytes, model: str, trunk: Trunk) -> Frozen:
     if found.model != model:
         raise SnapshotError("the snapshot was taken from another model: replay the events, or start anew")
     if len(found.state) != 4 * trunk.state_size:
-        raise SnapshotError(f"the snapshot's state has {len(found.state)} bytes where {4 * trunk.state_size} are needed")
+        raise SnapshotError(
+            f"the snapshot's state has {len(found.state)} bytes where {4 * trunk.state_size} are needed"
+        )
     found.state = _native(found.state)
     _check(found, trunk)
     return found
@@ -62,17 +64,20 @@ def thaw(snapshot: bytes, model: str, trunk: Trunk) -> Frozen:
 
 def _check(found: Frozen, trunk: Trunk) -> None:
     """Raises `SnapshotError` where a part can't be what a session left."""
-    numbers = [np.frombuffer(found.state, np.float32), (found.cursor.first_time, found.cursor.last_time)]
+    numbers = np.frombuffer(found.state, np.float32).tolist()
+    numbers += [found.cursor.first_time, found.cursor.last_time]
     if found.tally is not None:
-        numbers.append((found.tally.first_time, found.tally.last_time))
+        numbers += [found.tally.first_time, found.tally.last_time]
         if not found.tally.fits(trunk.code_sizes[0]):
             raise SnapshotError("the snapshot's tally doesn't add up: start with an empty session")
     if found.expected is not None:
         if len(found.expected.outputs) not in (0, 4 * trunk.outputs):
-            raise SnapshotError("the snapshot's answers have another size than the model's: start with an empty session")
+            raise SnapshotError(
+                "the snapshot's answers have another size than the model's: start with an empty session"
+            )
         found.expected.outputs = _native(found.expected.outputs)
-        numbers += [np.frombuffer(found.expected.outputs, np.float32), found.expected.bits]
-    if not all(np.isfinite(part).all() for part in numbers):
+        numbers += [*np.frombuffer(found.expected.outputs, np.float32).tolist(), *found.expected.bits]
+    if not np.isfinite(numbers).all():
         raise SnapshotError("the snapshot holds numbers that aren't finite: start with an empty session")
     if found.cursor.count < 0:
         raise SnapshotError("the snapshot counts fewer than no events: start with an empty session")

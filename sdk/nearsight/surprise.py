@@ -15,6 +15,7 @@ __all__ = ["WINDOW", "Alarm", "Outcome", "Recent", "averaged", "excess_bits"]
 
 WINDOW = 10  # events; of 10, 20 and 50 the first flagged most planted take-overs at the same false alarms
 _CALM = 3  # events without surprise that count as having come before, or one odd event at the start would set the alarm
+_FLOAT_BYTES = 4
 _LEAST = 1e-6  # of a probability, so that one event carries at most 20 bits and rounding in int8 graphs tells nothing
 
 
@@ -35,10 +36,15 @@ def excess_bits(chances: NDArray[np.floating], places: NDArray[np.integer]) -> N
 
     A place of -1 is an event outside of the vocabulary: it counts as the least likely one.
     """
-    bits = -np.log2(np.maximum(chances, _LEAST, dtype=np.float64))
-    expected = (chances * bits).sum(1)
-    happened = np.where(places < 0, bits.max(1), np.take_along_axis(bits, np.maximum(places, 0)[:, None], 1)[:, 0])
-    found: NDArray[np.float64] = happened - expected
+    bits = _bits(chances)
+    happened = bits[np.arange(len(bits)), places]
+    happened[places < 0] = bits[places < 0].max(1)
+    found: NDArray[np.float64] = happened - (chances * bits).sum(1)
+    return found
+
+
+def _bits(chances: NDArray[np.floating]) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = -np.log2(np.maximum(chances, _LEAST, dtype=np.float64))
     return found
 
 
@@ -58,8 +64,10 @@ class Outcome:
     def bits(self, start: int, size: int) -> float:
         """`excess_bits` under the next-event head at outputs `start` to `start + size`."""
         if self._bits is None:
-            chances = np.frombuffer(self._outputs, np.float32)[start : start + size]
-            self._bits = float(excess_bits(chances[np.newaxis], np.array([self._code - 1]))[0])
+            chances = np.frombuffer(self._outputs, np.float32, size, _FLOAT_BYTES * start)
+            bits = _bits(chances)
+            happened = bits[self._code - 1] if self._code else bits.max()
+            self._bits = float(happened - chances.dot(bits))
             self._outputs = b""
         return self._bits
 

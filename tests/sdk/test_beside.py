@@ -181,8 +181,8 @@ def test_a_profile_reads_like_a_sentence():
     )
     found = profiled(tally, ("page", "cart", "purchase"), average)
     assert str(found) == (
-        "mostly page (67 % of 15 events, the average user 41 %), in the evening more than others (100 %, average 30 %), "
-        "every 2 days (average 6 days)"
+        "mostly page (67 % of 15 events, the average user 41 %), "
+        "in the evening more than others (100 %, average 30 %), every 2 days (average 6 days)"
     )
     assert list(found.shares) == ["page", "cart"]
     assert (found.visits, found.per_visit.value, found.weekend.value) == (5, 3.0, 0.2)

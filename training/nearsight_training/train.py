@@ -58,12 +58,18 @@ def train_prepared(
     prepared: Prepared, config: LogConfig | TableConfig, source: Source, out: Path, progress: Progress = SILENT
 ) -> Run:
     """Train on histories that are ready, calibrate, measure and write the run."""
+    from nearsight_training.answers import Walker
     from nearsight_training.baselines import gated
+    from nearsight_training.discovery import discovered
     from nearsight_training.learning import cutoff_of, learn
+    from nearsight_training.network import assign, build
 
     with tempfile.TemporaryDirectory() as logs:
         learned = learn(prepared, config, Path(logs), progress)
         gates = gated(prepared, learned.heads, learned.answers, cutoff_of(config), config.fitting.seed, progress)
+        model = build(learned.trunk)
+        assign(model, learned.weights)
+        beside = discovered(Walker(model), prepared, learned.heads, cutoff_of(config), config.fitting.seed, progress)
         run = Run(
             name=Path(out).name,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -77,9 +83,10 @@ def train_prepared(
             metrics=learned.metrics,
             gates=gates,
             taught=learned.taught,
+            beside=beside,
             versions={name: metadata.version(name) for name in _PACKAGES},
             history=learned.epochs,
-            notes=(*prepared.notes, *learned.notes),
+            notes=(*prepared.notes, *learned.notes, *beside.notes),
         )
         save_run(out, run, learned.weights, prepared.histories, Path(logs))
     return run
