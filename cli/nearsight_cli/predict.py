@@ -92,12 +92,14 @@ def predict(
 def _rows(answers: "Predictions") -> list[list[str]]:
     """A header, then a row for each answer."""
     names = list(answers.predictions[0].probability)
-    header = ["who", *(column for name in names for column in (name, f"{name}_yes"))]
+    has_segments = answers.predictions[0].segment is not None
+    header = ["who", *(column for name in names for column in (name, f"{name}_yes")), *["segment"] * has_segments]
     return [
         header,
         *(
             [answer.who]
             + [text for name in names for text in (f"{answer.probability[name]:.6f}", str(int(answer.yes[name])))]
+            + [answer.segment or ""] * has_segments
             for answer in answers.predictions
         ),
     ]

@@ -22,11 +22,15 @@ _History = list[tuple[str, float | None, dict[str, object]]]
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
-    """One history's or row's answers: `who` is the user, or the row's number from 1; by head."""
+    """One history's or row's answers: `who` is the user, or the row's number from 1; by head.
+
+    `segment` is the user's, None where the model has none.
+    """
 
     who: str
     probability: dict[str, float]
     yes: dict[str, bool]
+    segment: str | None = None
 
 
 class Predictions(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,12 +71,14 @@ def predict(
 def _scored(insight: Insight, names: list[str], histories: list[_History], at: float | None) -> Predictions:
     heads = [head for head in insight.manifest.heads if isinstance(head, BinaryHead)]
     readings = insight.score_many(histories, time=at)
+    segments = readings.segments
     chances = {head.name: readings[head.name].tolist() for head in heads}
     rows = tuple(
         Prediction(
             who=name,
             probability={head.name: chances[head.name][row] for head in heads},
             yes={head.name: chances[head.name][row] >= head.threshold for head in heads},
+            segment=segments[row] if segments else None,
         )
         for row, name in enumerate(names)
     )

@@ -17,7 +17,7 @@ from nearsight.segment import Segment
 from nearsight.spec import Spec
 from nearsight_training.habits import Difference, distinct
 
-__all__ = ["LEAST_USERS", "Found", "clusters", "folded", "named"]
+__all__ = ["LEAST_USERS", "Found", "centred", "clusters", "folded", "named"]
 
 LEAST_USERS = 20  # in a segment: the centre of fewer could tell what one of them did
 _COUNTS = range(3, 9)
@@ -76,18 +76,29 @@ def folded(embeddings: Embeddings, places: NDArray[np.int64]) -> tuple[Floats, F
 
 def named(found: Found, embeddings: Embeddings, tallied: list[Tally], spec: Spec) -> tuple[Segment, ...]:
     """The segments with names and traits, but for the rates."""
-    weights, offsets = folded(embeddings, found.places)
     traits = distinct(tallied, spec, found.places)
     shares = np.bincount(found.places) / len(found.places)
-    return tuple(
+    segments = tuple(
         Segment(
             name=name,
-            weights=tuple(_figure(weight) for weight in weights[place]),
-            offset=_figure(offsets[place]),
+            weights=(),
+            offset=0.0,
             share=_figure(shares[place]),
             traits=tuple(trait.sentence for trait in traits[place][:_TOLD_TRAITS]),
         )
         for place, name in enumerate(_names(traits))
+    )
+    return centred(segments, embeddings, found.places)
+
+
+def centred(segments: tuple[Segment, ...], embeddings: Embeddings, places: NDArray[np.int64]) -> tuple[Segment, ...]:
+    """The same segments with the centres of the embeddings `(H, U)` at their `places` `(H,)`."""
+    weights, offsets = folded(embeddings, places)
+    return tuple(
+        msgspec.structs.replace(
+            segment, weights=tuple(_figure(weight) for weight in weights[place]), offset=_figure(offsets[place])
+        )
+        for place, segment in enumerate(segments)
     )
 
 
