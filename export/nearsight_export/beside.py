@@ -16,7 +16,8 @@ def offered(manifest: Manifest) -> Iterator[str]:
     """What a bundle offers, one line each; nothing where it has neither segments nor profile nor alarm."""
     for segment in manifest.segments:
         rates = "".join(f"; {name}: yes in {percent(rate)}" for name, rate in segment.rates.items())
-        yield f"segment {segment.name!r}, {percent(segment.share)} of users ({'; '.join(segment.traits)}){rates}"
+        yield f"segment {segment.name!r}, {percent(segment.share)} of users{rates}"
+        yield from (f"  {trait}" for trait in segment.traits)
     average = manifest.average
     if average is not None:
         pace = f", a visit every {span(average.between_seconds)}" if average.between_seconds else ""
