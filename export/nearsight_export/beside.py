@@ -9,7 +9,7 @@ from nearsight_export.reports import BesideFigures
 from nearsight_training.beside import Beside
 from nearsight_training.metrics import Interval
 
-__all__ = ["offered", "proven_beside", "tested"]
+__all__ = ["judged", "offered", "proven_beside"]
 
 
 def offered(manifest: Manifest) -> Iterator[str]:
@@ -31,7 +31,7 @@ def offered(manifest: Manifest) -> Iterator[str]:
         )
 
 
-def tested(beside: Beside) -> Iterator[str]:
+def judged(beside: Beside) -> Iterator[str]:
     """What the test says of it, for the model card."""
     found = beside.segmentation
     if found is not None:

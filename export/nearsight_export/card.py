@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from nearsight.manifest import Manifest
-from nearsight_export.beside import proven_beside, tested
+from nearsight_export.beside import judged, proven_beside
 from nearsight_export.questions import percent, question, reads
 from nearsight_export.reports import Certificate, LengthFigures
 from nearsight_training.beside import Beside
@@ -41,7 +41,7 @@ def card(
 
 
 def _kinds(beside: Beside) -> dict[str, str]:
-    lines = list(tested(beside))
+    lines = list(judged(beside))
     return {"Kinds of users, and unusual ones": _list(lines)} if lines else {}
 
 

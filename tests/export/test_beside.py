@@ -11,7 +11,7 @@ from nearsight.insight import Insight
 from nearsight.segment import Segments
 from nearsight.session import Model
 from nearsight_export.anchoring import compared
-from nearsight_export.beside import offered, proven_beside, tested
+from nearsight_export.beside import judged, offered, proven_beside
 from nearsight_export.replay import replayed
 from nearsight_training.beside import Beside, Segmentation, Vigilance
 from nearsight_training.metrics import Interval
@@ -132,10 +132,10 @@ def test_a_bundle_says_what_it_offers(manifest, beside, made):
     )
     assert lines[-1].startswith("surprise, unusual above 0.40 bits an event, chosen so that 1 % of ordinary users")
     assert list(offered(made.manifest)) == []
-    words = " ".join(tested(beside))
+    words = " ".join(judged(beside))
     assert "cart: yes in 25 % (20 % to 30 %)" in words
     assert "25 % (20 % to 30 %) were ever flagged, where 1 % was asked for" in words
-    assert list(tested(Beside())) == []
+    assert list(judged(Beside())) == []
 
 
 def test_a_certificate_says_how_many_users_change(made, beside):
@@ -148,8 +148,9 @@ def test_a_certificate_says_how_many_users_change(made, beside):
 
 def test_pruning_keeps_segments_the_same_users(made, embeddings):
     """New weights turn all embeddings around: the same users, with centres computed anew, are found again."""
-    found = clusters(np.repeat(np.eye(3, embeddings.shape[1], dtype=np.float32), 30, 0), 1)
-    points = np.repeat(np.eye(3, embeddings.shape[1], dtype=np.float32), 30, 0)
+    noise = np.random.default_rng(0).normal(0, 0.01, (90, embeddings.shape[1]))
+    points = (np.repeat(np.eye(3, embeddings.shape[1]), 30, 0) + noise).astype(np.float32)
+    found = clusters(points, 1)
     bare = made_up.beside(made_up.bundle()).manifest.segments
     again = centred(bare, -2 * points + 1, found.places)
     assert np.array_equal(Segments(again).places(-2 * points + 1), found.places)
