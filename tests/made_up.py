@@ -2,12 +2,16 @@
 
 import io
 
+import msgspec
 import numpy as np
 
 from nearsight.bundle import Bundle, sealed
 from nearsight.heads import BinaryHead, NextEventHead, activations, calibrated
 from nearsight.manifest import Manifest, model_id
+from nearsight.profile import Traits
+from nearsight.segment import Segment
 from nearsight.spec import Category, Clock, Groups, Number, Reset, Spec
+from nearsight.surprise import Alarm
 from nearsight.trunk import Trunk
 
 DAY = 86_400.0
@@ -85,3 +89,30 @@ def bundle(reset=Reset(), seed=0, **more):
         members=sealed(members, {"step.npz": "fp32"}),
     )
     return Bundle(manifest, members)
+
+
+ALARM = Alarm(threshold=0.4, false_alarms=0.01)
+
+
+def beside(made, seed=0):
+    """The same bundle with three segments, an average user and an alarm."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(0, 0.2, (3, made.manifest.trunk.units))
+    manifest = msgspec.structs.replace(
+        made.manifest,
+        segments=tuple(
+            Segment(
+                name=f"kind {place}", weights=tuple(centre.tolist()), offset=-float(centre @ centre) / 2, share=1 / 3
+            )
+            for place, centre in enumerate(centres)
+        ),
+        average=Traits(
+            events=(0.1, 0.5, 0.3, 0.1),
+            parts=(0.1, 0.3, 0.3, 0.3),
+            weekend=0.3,
+            per_visit=4.0,
+            between_seconds=3 * DAY,
+        ),
+        alarm=ALARM,
+    )
+    return Bundle(manifest, made.members)

@@ -13,6 +13,7 @@ from nearsight_benchmarks.observing import LATE
 from nearsight_benchmarks.pareto import front
 from nearsight_benchmarks.results import Entry, Protocol, Results, Throughput
 from nearsight_benchmarks.scoring import auc_difference
+from nearsight_benchmarks.segments import market
 from nearsight_training import gate
 from nearsight_training.metrics import Interval, informative
 
@@ -50,6 +51,7 @@ def concluded(
         pick=chosen.name,
         verdict=(*verdict.sentences(entries, chosen, kind, found, against, _telling(material)), *_elsewhere(material)),
         simpler=tuple(chain.from_iterable(map(gate.verdict, material.run.gates, material.run.gates.values()))),
+        market=market(material),
         entries=tuple(entries),
         front=_front(entries, kind),
         ratios=found,

@@ -3,6 +3,7 @@
 import msgspec
 
 from nearsight_benchmarks.groups import grouped
+from nearsight_benchmarks.maps import COLOURS, charted
 from nearsight_benchmarks.observing import LATE
 from nearsight_benchmarks.pareto import front
 from nearsight_benchmarks.plots import Point, Shape, scatter
@@ -25,11 +26,13 @@ def render(results: Results) -> str:
     loader = jinja2.PackageLoader("nearsight_benchmarks", "")
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters |= {"duration": duration, "kilobytes": kilobytes, "times": times, "interval": _interval}
+    environment.filters |= {"share": _share}
     page: str = environment.get_template("report.html.jinja").render(
         results=results,
         groups=grouped(results.entries),
         kinds=KINDS,
         metrics=METRICS,
+        colours=COLOURS,
         observed=results.ratios[0].fast if results.ratios else "",
         plots={name: Markup(svg) for name, svg in _plots(results).items()},  # noqa: S704  # drawn here, text escaped
     )
@@ -45,6 +48,10 @@ def _plots(results: Results) -> dict[str, str]:
         drawn[f"latency_{form}"] = scatter(_latency_points(results, is_narrow), latency)
         size = Shape(name=f"size-{form}", width=width, height=height, x_label="artifact (bytes)", y_label=auc)
         drawn[f"size_{form}"] = scatter(_size_points(results, is_narrow), size)
+        if results.market:
+            axes = {"x_label": "first main axis of the embedding", "y_label": "second main axis"}
+            shape = Shape(name=f"market-{form}", width=width, height=height, logarithmic=False, **axes)
+            drawn[f"market_{form}"] = charted(results.market.kinds, results.market.places, shape)
     return drawn
 
 
@@ -100,6 +107,15 @@ def _short(entry: Entry) -> str:
         return entry.name
     name = entry.name.split(", event")[0].removeprefix("window ").removeprefix("step ")
     return name.replace("ONNX Runtime", "ORT").replace(", window ", ", ")
+
+
+def _share(share: Interval | float | None) -> str:
+    """A share in percent, with its interval where it has one."""
+    if share is None:
+        return "–"
+    if isinstance(share, Interval):
+        return f"{100 * share.value:.1f} % ({100 * share.low:.1f}–{100 * share.high:.1f})"
+    return f"{100 * share:.1f} %"
 
 
 def _interval(interval: Interval | None) -> str:

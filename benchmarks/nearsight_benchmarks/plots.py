@@ -11,10 +11,10 @@ import msgspec
 from nearsight_benchmarks.labels import Box, place
 from nearsight_training.metrics import Interval
 
-__all__ = ["Point", "Shape", "scatter"]
+__all__ = ["INK", "Point", "Shape", "framed", "inline", "scatter"]
 
 # Drawn in these two greys, which the page's style sheet then sets for light and for dark.
-_INK, _LINE = "#123456", "#654321"
+INK, LINE = "#123456", "#654321"
 _COLOURS = {
     "LiteRT": "#2f7ed8",
     "TFLite": "#2aa198",
@@ -65,12 +65,12 @@ def scatter(points: Sequence[Point], shape: Shape) -> str:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    style = {"svg.fonttype": "none", "svg.hashsalt": shape.name, "font.size": 12, "text.color": _INK}
+    style = {"svg.fonttype": "none", "svg.hashsalt": shape.name, "font.size": 12, "text.color": INK}
     with mpl.rc_context(style):
         figure = Figure(figsize=(shape.width / 72, shape.height / 72), dpi=72, layout="constrained")
         FigureCanvasAgg(figure)  # measures the labels; at 72 dpi a point is a pixel of the SVG
         axes = figure.add_subplot()
-        _frame(axes, shape)
+        framed(axes, shape)
         for point in points:
             _draw(axes, point)
         _front(axes, points)
@@ -80,22 +80,24 @@ def scatter(points: Sequence[Point], shape: Shape) -> str:
         _label(figure, axes, points)
         written = io.StringIO()
         figure.savefig(written, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return _inline(written.getvalue(), shape)
+    return inline(written.getvalue(), shape)
 
 
-def _frame(axes: Any, shape: Shape) -> None:
+def framed(axes: Any, shape: Shape) -> None:
+    """Labels, grid and spines in the page's colours."""
     if shape.logarithmic:
         axes.set_xscale("log")
-    axes.set_xlabel(shape.x_label, color=_INK)
-    axes.set_ylabel(shape.y_label, color=_INK)
-    axes.tick_params(colors=_INK, which="both", labelsize=11)
-    axes.grid(color=_LINE, linewidth=0.8)
+    axes.set_xlabel(shape.x_label, color=INK)
+    axes.set_ylabel(shape.y_label, color=INK)
+    axes.tick_params(colors=INK, which="both", labelsize=11)
+    axes.grid(color=LINE, linewidth=0.8)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("bottom", "left"):
-        axes.spines[side].set_color(_LINE)
-    axes.xaxis.set_major_formatter(_unit(shape.x_label))
+        axes.spines[side].set_color(LINE)
+    if shape.logarithmic:
+        axes.xaxis.set_major_formatter(_unit(shape.x_label))
 
 
 def _unit(label: str) -> Any:
@@ -110,7 +112,7 @@ def _unit(label: str) -> Any:
 
 
 def _draw(axes: Any, point: Point) -> None:
-    colour = _COLOURS.get(point.runtime, _INK)
+    colour = _COLOURS.get(point.runtime, INK)
     if point.with_interval:
         axes.plot([point.x] * 2, [point.y.low, point.y.high], color=colour, linewidth=1.4, alpha=0.45, zorder=2)
     size = 15 if point.family == "observe" else 9
@@ -118,14 +120,14 @@ def _draw(axes: Any, point: Point) -> None:
     marker = _MARKERS[point.family]
     axes.plot([point.x], [point.y.value], marker, ms=size, mfc=face, mec=colour, mew=1.5, zorder=4)
     if point.is_pick:
-        axes.plot([point.x], [point.y.value], "o", ms=size + 9, mfc="none", mec=_INK, mew=2, zorder=5)
+        axes.plot([point.x], [point.y.value], "o", ms=size + 9, mfc="none", mec=INK, mew=2, zorder=5)
 
 
 def _front(axes: Any, points: Sequence[Point]) -> None:
     best = sorted((point.x, point.y.value) for point in points if point.on_front)
     if best:
         x, y = zip(*best, strict=True)
-        axes.plot(x, y, color=_INK, linewidth=1.2, linestyle="--", drawstyle="steps-post", zorder=3)
+        axes.plot(x, y, color=INK, linewidth=1.2, linestyle="--", drawstyle="steps-post", zorder=3)
 
 
 def _legend(axes: Any, points: Sequence[Point], shape: Shape) -> None:
@@ -136,13 +138,13 @@ def _legend(axes: Any, points: Sequence[Point], shape: Shape) -> None:
 
     runtimes = [name for name in _COLOURS if any(point.runtime == name for point in points)]
     families = [name for name in _FAMILIES if any(point.family == name for point in points)]
-    entries = [handle(_FAMILIES[name], marker=_MARKERS[name], color=_INK, ms=8) for name in families]
+    entries = [handle(_FAMILIES[name], marker=_MARKERS[name], color=INK, ms=8) for name in families]
     entries += [handle(name, marker="o", color=_COLOURS[name], ms=8) for name in runtimes]
-    entries += [handle("Pareto front", linestyle="--", color=_INK)]
+    entries += [handle("Pareto front", linestyle="--", color=INK)]
     if any(point.is_pick for point in points):
-        entries += [handle("to ship", marker="o", mfc="none", mec=_INK, mew=2, ms=12)]
+        entries += [handle("to ship", marker="o", mfc="none", mec=INK, mew=2, ms=12)]
     if any(point.hollow for point in points):
-        entries += [handle("shorter window", marker="s", mfc="none", mec=_INK, ms=8)]
+        entries += [handle("shorter window", marker="s", mfc="none", mec=INK, ms=8)]
     columns = 2 if shape.width < 600 else 5
     axes.figure.legend(handles=entries, loc="outside upper left", ncols=columns, frameon=False, fontsize=10.5)
 
@@ -207,16 +209,16 @@ def _write(axes: Any, point: Point, box: Box) -> None:
         va="center",
         fontsize=10.5,
         fontweight="bold" if point.is_pick else "normal",
-        arrowprops={"arrowstyle": "-", "color": _INK, "alpha": 0.35, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 5},
+        arrowprops={"arrowstyle": "-", "color": INK, "alpha": 0.35, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 5},
     )
 
 
-def _inline(svg: str, shape: Shape) -> str:
+def inline(svg: str, shape: Shape) -> str:
     """The `<svg>` element alone, with colours from the page's style sheet and identifiers of its own."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\b(id|clip-path|xlink:href)="(url\()?(#?)([^")]+)', rf'\1="\2\3{shape.name}-\4', svg)
-    svg = svg.replace(_INK, "currentColor").replace(_LINE, "var(--line)")
+    svg = svg.replace(INK, "currentColor").replace(LINE, "var(--line)")
     svg = re.sub(r"font: [^;\"]*?([\d.]+px)[^;\"]*", r"font-size: \1; font-family: inherit", svg)
     return re.sub(
         r'<svg [^>]*?viewBox="([^"]+)"[^>]*>',

@@ -8,6 +8,7 @@ import msgspec
 from nearsight.bundle import write_atomically
 from nearsight.errors import InputError
 from nearsight_benchmarks.host import Host
+from nearsight_benchmarks.market import Market
 from nearsight_benchmarks.timing import Latency
 from nearsight_training.metrics import Interval
 
@@ -97,7 +98,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 class Results(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A whole benchmark. `pick` names the entry to ship; `verdict` says why, in sentences, and `simpler` compares the
-    trained network with simpler models on every question.
+    trained network with simpler models on every question. `market` has its segments of users, where it has any.
 
     `differences` are the pick's AUC less another entry's on the primary questions, paired.
     """
@@ -113,6 +114,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     pick: str
     verdict: tuple[str, ...]
     simpler: tuple[str, ...] = ()
+    market: Market | None = None
     entries: tuple[Entry, ...]
     front: tuple[str, ...]
     ratios: tuple[Ratio, ...]

@@ -94,14 +94,17 @@ def predict(
 def _rows(answers: "Predictions") -> list[list[str]]:
     """A header, then a row for each answer."""
     names, numbers = list(answers.predictions[0].probability), list(answers.predictions[0].value)
+    has_segments = answers.predictions[0].segment is not None
     header = ["who", *(column for name in names for column in (name, f"{name}_yes"))]
     header += [column for name in numbers for column in (name, f"{name}_low", f"{name}_high")]
+    header += ["segment"] * has_segments
     return [
         header,
         *(
             [answer.who]
             + [text for name in names for text in (f"{answer.probability[name]:.6f}", str(int(answer.yes[name])))]
             + [f"{number:.6g}" for name in numbers for number in answer.value[name]]
+            + [answer.segment or ""] * has_segments
             for answer in answers.predictions
         ),
     ]

@@ -256,9 +256,30 @@ def show(run: "Run", folder: Path, json: bool) -> None:
     for name, gate in run.gates.items():
         for sentence in verdict(name, gate):
             print_prose(sentence)
+    for sentence in _beside(run):
+        print_prose(sentence)
     for note in run.notes:
         print_prose(f"Note: {note}")
     print_text(f"\nThe run is in {folder}. Next: nearsight export {folder}")
+
+
+def _beside(run: "Run") -> list[str]:
+    """The segments in a line each, and what the alarm does."""
+    from nearsight.profile import percent
+
+    lines = []
+    found, vigilance = run.beside.segmentation, run.beside.vigilance
+    if found:
+        lines.append(f"Segments of users (stability {found.stability:.2f} of 1):")
+        for segment in found.segments:
+            rates = "".join(f"; {name}: yes in {percent(rate)}" for name, rate in segment.rates.items())
+            lines.append(f"  {percent(segment.share)} {segment.name}{rates}")
+    if vigilance:
+        lines.append(
+            f"Unusual users: {percent(vigilance.flagged.value)} of test users were ever flagged, "
+            f"{percent(vigilance.alarm.false_alarms)} was asked for."
+        )
+    return lines
 
 
 def _rows(run: "Run") -> list[list[str]]:

@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Mapping
 
 from nearsight.manifest import Manifest
+from nearsight_export.beside import judged, proven_beside
 from nearsight_export.questions import percent, question, reads
 from nearsight_export.reports import Certificate, LengthFigures
+from nearsight_training.beside import Beside
 from nearsight_training.metrics import Interval
 from nearsight_training.run import Run
 
@@ -14,7 +16,13 @@ _FEW = 50  # decisions, below which an AUC says nothing
 _SHARES = ("accuracy", "precision", "recall", "f1", "hits@1", "hits@5")
 
 
-def card(run: Run, manifest: Manifest, metrics: Mapping[str, Mapping[str, Interval]], certificate: Certificate) -> str:
+def card(
+    run: Run,
+    manifest: Manifest,
+    metrics: Mapping[str, Mapping[str, Interval]],
+    beside: Beside,
+    certificate: Certificate,
+) -> str:
     """The model card in Markdown; `metrics` are of the test split, by head and metric."""
     trunk = manifest.trunk
     sections = {
@@ -23,12 +31,18 @@ def card(run: Run, manifest: Manifest, metrics: Mapping[str, Mapping[str, Interv
         "What it learned from": _list(f"{name}: {value}" for name, value in run.data.items()),
         "How well it answers": "Figures are of users that training never saw, with 95 % intervals over users.\n\n"
         + _table(metrics),
+        **_kinds(beside),
         "Limits": _list(_limits(run, manifest, certificate)),
         "How it was made": f"A convolution of {trunk.filters} filters over three events, pooling by two and an LSTM of "
         f"{trunk.units} units, trained for {len(run.history)} epochs with seed {run.seed}, model {manifest.model}.\n\n"
         + _list(_made(run, certificate)),
     }
     return f"# {manifest.name}\n\n" + "\n".join(f"## {title}\n\n{text}" for title, text in sections.items())
+
+
+def _kinds(beside: Beside) -> dict[str, str]:
+    lines = list(judged(beside))
+    return {"Kinds of users, and unusual ones": _list(lines)} if lines else {}
 
 
 def _list(lines: Iterator[str] | list[str]) -> str:
@@ -74,6 +88,8 @@ def _made(run: Run, certificate: Certificate) -> Iterator[str]:
             f"Compression changed the AUC of {head} by {-lost.value:+.4f} "
             f"({-lost.high:+.4f} to {-lost.low:+.4f}) against the trained network."
         )
+    if certificate.beside:
+        yield from (f"{line[0].upper()}{line[1:]}." for line in proven_beside(certificate.beside))
     for artifact in certificate.artifacts:
         yield (
             f"{artifact.artifact}: every probability within {artifact.largest_error:.1g} of the trained network's in "

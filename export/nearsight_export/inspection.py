@@ -7,6 +7,7 @@ import msgspec
 from nearsight.bundle import read_bundle
 from nearsight.errors import BundleError
 from nearsight.manifest import Manifest
+from nearsight_export.beside import offered, proven_beside
 from nearsight_export.questions import duration, percent, question, reads
 from nearsight_export.reports import Certificate
 from nearsight_export.variants import PRECISIONS
@@ -44,6 +45,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     created: str
     bytes: int
     answers: list[str]
+    offers: list[str]
     reads: list[str]
     state: str
     parts: list[Part]
@@ -54,6 +56,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         sections = {
             "It answers": self.answers,
+            "It also offers": self.offers,
             "It reads": self.reads,
             "It remembers": [self.state],
             "It holds": [_part(part) for part in self.parts],
@@ -77,6 +80,7 @@ def inspect(path: str | Path) -> Description:
         created=manifest.created,
         bytes=Path(path).stat().st_size,
         answers=[question(head) for head in manifest.heads],
+        offers=list(offered(manifest)),
         reads=reads(manifest.spec),
         state=_state(manifest),
         parts=[Part(name=name, bytes=part.bytes, precision=part.precision) for name, part in manifest.members.items()],
@@ -119,6 +123,8 @@ def _proof(content: bytes) -> list[str]:
         )
     for head, lost in found.lost_auc.items():
         lines.append(f"compression changed the AUC of {head} by {-lost.value:+.4f}")
+    if found.beside:
+        lines += proven_beside(found.beside)
     if found.pruning:
         lines.append(f"{percent(found.pruning.target)} of the large weights are zero")
     return lines

@@ -42,6 +42,9 @@ def manifest_of(run: Run, source: SourceModel, config: ExportConfig) -> Manifest
         window=run.window,
         members={},
         data=run.data,
+        segments=source.beside.segmentation.segments if source.beside.segmentation else (),
+        average=source.beside.average,
+        alarm=source.beside.vigilance.alarm if source.beside.vigilance else None,
         metrics={name: value for name, value in flat.items() if np.isfinite(value)},
     )
 
@@ -63,7 +66,7 @@ def packed(
         members[NUMPY], precisions[NUMPY] = npz(source.folded), "fp32"
     members["vectors.json"] = msgspec.json.encode(vectors)
     members["certificate.json"] = msgspec.json.format(msgspec.json.encode(certificate), indent=1)
-    members["MODEL_CARD.md"] = card(run, manifest, source.metrics, certificate).encode()
+    members["MODEL_CARD.md"] = card(run, manifest, source.metrics, source.beside, certificate).encode()
     return Bundle(msgspec.structs.replace(manifest, members=sealed(members, precisions)), members)
 
 

@@ -10,6 +10,7 @@ from nearsight.bundle import write_bundle
 from nearsight.errors import InputError
 from nearsight.heads import calibrated
 from nearsight.trunk import Weights
+from nearsight_export.anchoring import compared
 from nearsight_export.config import ExportConfig
 from nearsight_export.conversion import Job, convert, prepare
 from nearsight_export.errors import ConversionError
@@ -81,7 +82,8 @@ class Production:
         chosen = list(bundled(config).values())
         before = NumpyBackend(calibrated(self.weights, run.heads), run.trunk)
         lost = lost_auc(exam, before, chosen[0], files[chosen[0]])
-        certificate = certificate_of(exam, proof, source.report, lost, chosen)
+        beside = compared(exam, before, run.beside, source.beside, chosen[0], files[chosen[0]])
+        certificate = certificate_of(exam, proof, source.report, lost, chosen, beside)
         index = _index(run, manifest.model, source, files, proof, failures)
         write_bundle(out, packed(run, manifest, source, files, vectors, certificate, config))
         self._keep(index, source, files)

@@ -15,7 +15,7 @@ from nearsight_export.certificate import RUNTIMES, certified, source_error
 from nearsight_export.errors import CertificateError
 from nearsight_export.exam import Exam
 from nearsight_export.replay import replayed
-from nearsight_export.reports import Certificate, Certified, PruningReport
+from nearsight_export.reports import BesideFigures, Certificate, Certified, PruningReport
 from nearsight_training.metrics import Interval, auc, paired_difference
 from nearsight_training.progress import SILENT, Progress
 
@@ -82,7 +82,12 @@ def lost_auc(exam: Exam, before: NumpyBackend, artifact: str, content: bytes) ->
 
 
 def certificate_of(
-    exam: Exam, proof: Proof, pruning: PruningReport | None, lost: Mapping[str, Interval], chosen: Sequence[str]
+    exam: Exam,
+    proof: Proof,
+    pruning: PruningReport | None,
+    lost: Mapping[str, Interval],
+    chosen: Sequence[str],
+    beside: BesideFigures | None = None,
 ) -> Certificate:
     """The bundle's certificate: the figures of the `chosen` artifacts."""
     return Certificate(
@@ -93,6 +98,7 @@ def certificate_of(
         pruning=pruning,
         lost_auc=dict(lost),
         artifacts=tuple(proof.artifacts[artifact] for artifact in chosen),
+        beside=beside,
     )
 
 

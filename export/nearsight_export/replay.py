@@ -24,7 +24,7 @@ BLOCK = 256  # histories stepped together; a runtime always sees this shape
 
 
 class Replay(msgspec.Struct, frozen=True):
-    """The heads after every event `(E, O)` and at every question `(Q, O)`.
+    """The heads after every event `(E, O)` and at every question `(Q, O)`, and each history's last embedding `(H, U)`.
 
     `states` `(E, S)` are those that each event met, `asked_states` `(Q, S)` those that each question met; both are
     empty unless they were kept.
@@ -34,6 +34,7 @@ class Replay(msgspec.Struct, frozen=True):
     asked: Floats
     states: Floats
     asked_states: Floats
+    embeddings: Floats
 
 
 def labelled(histories: Histories) -> NDArray[np.int8]:
@@ -47,10 +48,14 @@ def replayed(backend: Backend, trunk: Trunk, histories: Histories, *, keep: bool
     heads = np.zeros((events, trunk.outputs), np.float32)
     states = np.zeros((events if keep else 0, trunk.state_size), np.float32)
     asked_states = np.zeros((questions, trunk.state_size), np.float32)
+    embeddings, owners = np.zeros((len(histories), trunk.units), np.float32), histories.owners
+    ends = histories.starts + histories.lengths - 1
     by_event = np.argsort(asked_after, kind="stable")
     sorted_after = asked_after[by_event]
-    for at, answers, before, after in _blocks(backend, trunk, histories):
+    for at, answers, embedded, before, after in _blocks(backend, trunk, histories):
         heads[at] = answers
+        last = ends[owners[at]] == at
+        embeddings[owners[at[last]]] = embedded[last]
         if keep:
             states[at] = before
         lows, highs = (np.searchsorted(sorted_after, at, side) for side in ("left", "right"))
@@ -58,7 +63,7 @@ def replayed(backend: Backend, trunk: Trunk, histories: Histories, *, keep: bool
         within = np.arange(len(waiting)) - np.repeat(np.cumsum(highs - lows) - (highs - lows), highs - lows)
         asked_states[by_event[lows[waiting] + within]] = after[waiting]
     asked = _answers(backend, trunk, histories.ask_codes, histories.ask_numbers, asked_states)
-    return Replay(heads, asked, states, asked_states if keep else asked_states[:0])
+    return Replay(heads, asked, states, asked_states if keep else asked_states[:0], embeddings)
 
 
 def streamed(backend: Backend, trunk: Trunk, codes: NDArray[np.int32], numbers: Floats) -> Floats:
@@ -83,8 +88,8 @@ def _stream(
 
 def _blocks(
     backend: Backend, trunk: Trunk, histories: Histories
-) -> Iterator[tuple[NDArray[np.int64], Floats, Floats, Floats]]:
-    """For each step of each block: which events it took, the heads, and the states before and after.
+) -> Iterator[tuple[NDArray[np.int64], Floats, Floats, Floats, Floats]]:
+    """For each step of each block: which events it took, heads and embeddings, and the states before and after.
 
     Segments of like length go together; those that have ended repeat their last row, unread.
     """
@@ -97,9 +102,9 @@ def _blocks(
         state = np.zeros((BLOCK, trunk.state_size), np.float32)
         for turn in range(int(lengths[block[0]])):
             at = np.minimum(begin + turn, last)
-            heads, _, after = backend.step(histories.codes[at], histories.numbers[at], state)
+            heads, embeddings, after = backend.step(histories.codes[at], histories.numbers[at], state)
             going = int(np.count_nonzero(lengths[block] > turn))
-            yield at[:going], heads[:going], state[:going], after[:going]
+            yield at[:going], heads[:going], embeddings[:going], state[:going], after[:going]
             state = after
 
 

@@ -6,7 +6,7 @@ from nearsight.conformance import Difference
 from nearsight_export.bounds import Bound
 from nearsight_training.metrics import Interval
 
-__all__ = ["Certificate", "Certified", "HeadFigures", "LengthFigures", "PruningReport", "Tensor"]
+__all__ = ["BesideFigures", "Certificate", "Certified", "HeadFigures", "LengthFigures", "PruningReport", "Tensor"]
 
 
 class Tensor(msgspec.Struct, frozen=True):
@@ -76,6 +76,19 @@ class Certified(msgspec.Struct, frozen=True, kw_only=True):
     bound: Bound
 
 
+class BesideFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """The bundle's step graph beside the trained network, on all that isn't a head; None where the model lacks it.
+
+    `other_segment` is the share of users whose last segment differs, `flagged` that of users ever flagged as unusual
+    (of those with two events or more) and `flagged_by_one` that of users whom only one of both flags.
+    """
+
+    users: int
+    other_segment: float | None = None
+    flagged: float | None = None
+    flagged_by_one: float | None = None
+
+
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     """The proof that a bundle carries.
 
@@ -93,3 +106,4 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     pruning: PruningReport | None
     lost_auc: dict[str, Interval]
     artifacts: tuple[Certified, ...]
+    beside: BesideFigures | None = None

@@ -8,6 +8,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from nearsight.segment import Segment, Segments
+from nearsight.surprise import Alarm, Recent, averaged
 from nearsight.trunk import Activation, Weights
 
 __all__ = [
@@ -174,13 +176,13 @@ def _calibration(head: Head) -> tuple[float, float | NDArray[np.float32]]:
 class Reading(Mapping[str, float]):
     """What the model says of a history: a probability for each yes/no question, by its name.
 
-    Made from the bytes of a step's `outputs (O,)` and `embedding (U,)`, both float32.
+    Made from the bytes of a step's `outputs (O,)` and `embedding (U,)`, both float32, and of a session's last events.
     """
 
-    __slots__ = ("_embedding", "_heads", "_outputs")
+    __slots__ = ("_embedding", "_heads", "_outputs", "_recent")
 
-    def __init__(self, heads: "Questions", outputs: bytes, embedding: bytes) -> None:
-        self._heads, self._outputs, self._embedding = heads, outputs, embedding
+    def __init__(self, heads: "Questions", outputs: bytes, embedding: bytes, recent: Recent | None = None) -> None:
+        self._heads, self._outputs, self._embedding, self._recent = heads, outputs, embedding, recent
 
     def __getitem__(self, name: str) -> float:
         probability: float = _FLOAT.unpack_from(self._outputs, _FLOAT.size * self._heads.columns[name])[0]
@@ -190,6 +192,31 @@ class Reading(Mapping[str, float]):
     def embedding(self) -> NDArray[np.float32]:
         """The history's vector `(U,)` float32."""
         return np.frombuffer(self._embedding, np.float32)
+
+    @property
+    def segment(self) -> str | None:
+        """The name of the segment that the history belongs to; None where the model has none."""
+        segments = self._heads.segments
+        return segments.name(self.embedding) if segments else None
+
+    @property
+    def surprise(self) -> float | None:
+        """By how many bits an event the last 10 exceeded what the model itself expected; about 0 for most users.
+
+        Few events weigh less, as if three without surprise had come before. An event that training didn't see counts
+        as the least likely one. None where the model has no alarm, and in a reading of many.
+        """
+        head = self._heads.next_event
+        if self._recent is None or head is None:
+            return None
+        bits = self._recent.bits(head.start, head.size)
+        return float(averaged(sum(bits), len(bits)))
+
+    @property
+    def unusual(self) -> bool | None:
+        """Whether the surprise exceeds the threshold of the model's `Alarm`; None where there is no surprise."""
+        surprise, alarm = self.surprise, self._heads.alarm
+        return None if surprise is None or alarm is None else surprise > alarm.threshold
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._heads.columns)
@@ -251,11 +278,12 @@ class Reading(Mapping[str, float]):
 
 
 class Questions:
-    """The heads of one model, looked up by name."""
+    """The heads of one model, looked up by name, and what it offers beside them."""
 
-    __slots__ = ("columns", "next_event", "next_item", "thresholds", "values")
+    __slots__ = ("alarm", "columns", "next_event", "next_item", "segments", "thresholds", "values")
 
-    def __init__(self, heads: Sequence[Head]) -> None:
+    def __init__(self, heads: Sequence[Head], segments: Sequence[Segment] = (), alarm: Alarm | None = None) -> None:
+        self.segments, self.alarm = Segments(segments) if segments else None, alarm
         binary = [head for head in heads if isinstance(head, BinaryHead)]
         self.columns = _Columns({head.name: head.start for head in binary})
         self.values = _Columns({head.name: head for head in heads if isinstance(head, ValueHead)})

@@ -66,7 +66,10 @@ class Insight:
 
 
 class Readings(Mapping[str, NDArray[np.float32]]):
-    """One reading for each history: `readings["purchase"]` is `(H,)` float32, `embedding` `(H, U)`."""
+    """One reading for each history: `readings["purchase"]` is `(H,)` float32, `embedding` `(H, U)`.
+
+    There is no surprise and no profile among them: those are a session's, which has seen the events one by one.
+    """
 
     def __init__(self, questions: Questions, outputs: NDArray[np.float32], embedding: NDArray[np.float32]) -> None:
         self._questions, self._outputs, self.embedding = questions, outputs, embedding
@@ -79,6 +82,12 @@ class Readings(Mapping[str, NDArray[np.float32]]):
         """The number that the question `name` asks for: point, low and high `(H, 3)`. Raises `KeyError` for others."""
         head = self._questions.values[name]
         return values_of(self._outputs[:, head.start : head.start + head.size], head)
+
+    @property
+    def segments(self) -> list[str] | None:
+        """The name of each history's segment; None where the model has none."""
+        segments = self._questions.segments
+        return [segments.names[place] for place in segments.places(self.embedding)] if segments else None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._questions.columns)

@@ -3,8 +3,11 @@
 import msgspec
 
 from nearsight.digest import sha256
-from nearsight.heads import Head
+from nearsight.heads import Head, NextEventHead
+from nearsight.profile import PARTS, Traits
+from nearsight.segment import Segment
 from nearsight.spec import Spec
+from nearsight.surprise import Alarm
 from nearsight.trunk import Trunk, Weights
 
 __all__ = ["FORMAT", "Manifest", "Member", "model_id"]
@@ -24,7 +27,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Format, specification, heads, state layout, members, and a summary of data and metrics.
 
     `model` names the weights: a state or snapshot made by another model means nothing to this one. `window` is how
-    many events the window graphs take. `data` and `metrics` are for people; nothing computes with them.
+    many events the window graphs take. `segments` are kinds of users, `average` is what the average user does, and
+    `alarm` says when a history is unusual; a model may lack any of them. `data` and `metrics` are for people; nothing
+    computes with them.
     """
 
     format: int = FORMAT
@@ -36,6 +41,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     heads: tuple[Head, ...]
     window: int
     members: dict[str, Member]
+    segments: tuple[Segment, ...] = ()
+    average: Traits | None = None
+    alarm: Alarm | None = None
     data: dict[str, str | int | float] = {}
     metrics: dict[str, float] = {}
 
@@ -49,6 +57,19 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
             ends.append(head.start + head.size)
         if ends[-1] != self.trunk.outputs:
             raise ValueError("the heads and the network describe different outputs")
+        self._check_beside()
+
+    def _check_beside(self) -> None:
+        if any(len(segment.weights) != self.trunk.units for segment in self.segments):
+            raise ValueError("the segments and the network describe different embeddings")
+        average = self.average
+        if average and (len(average.events), len(average.parts)) not in (
+            (self.spec.now, 0),
+            (self.spec.now, len(PARTS)),
+        ):
+            raise ValueError("the average user and the specification describe different events")
+        if self.alarm and not any(isinstance(head, NextEventHead) for head in self.heads):
+            raise ValueError("an alarm needs a head that expects events")
 
 
 def model_id(weights: Weights) -> str:

@@ -1,47 +1,91 @@
-"""A history as bytes: the state vector and the cursor, for the app to keep wherever it wants."""
+"""A history as bytes, for the app to keep wherever it wants: cursor, state, tally and what was last expected."""
 
 import msgspec
 import numpy as np
 
 from nearsight.cursor import Cursor
 from nearsight.errors import SnapshotError
+from nearsight.profile import Tally
+from nearsight.trunk import Trunk
 
-__all__ = ["freeze", "thaw"]
+__all__ = ["Expected", "Frozen", "freeze", "thaw"]
 
-_FORMAT = 1
+_FORMAT = 2  # format 1 ended with the state
 
 
-class _Snapshot(msgspec.Struct, array_like=True):
+class Expected(msgspec.Struct, array_like=True):
+    """The answers `(O,)` float32 that stand, and by how many bits each of the last events exceeded what it met."""
+
+    outputs: bytes = b""
+    bits: list[float] = []
+
+
+class Frozen(msgspec.Struct, array_like=True):
+    """What a snapshot holds; `tally` and `expected` are None where the model keeps none or an older SDK wrote it."""
+
     format: int
     model: str
     cursor: Cursor
     state: bytes  # (S,) float32, little-endian
+    tally: Tally | None = None
+    expected: Expected | None = None
 
 
-def freeze(model: str, cursor: Cursor, state: bytes) -> bytes:
+def freeze(model: str, cursor: Cursor, state: bytes, tally: Tally | None, expected: Expected | None) -> bytes:
     """The snapshot of a history under the model with that identifier; `state` is `(S,)` float32."""
-    little = np.frombuffer(state, np.float32).astype("<f4").tobytes()
-    return msgspec.msgpack.encode(_Snapshot(_FORMAT, model, cursor, little))
+    if expected is not None:
+        expected = Expected(_little(expected.outputs), expected.bits)
+    return msgspec.msgpack.encode(Frozen(_FORMAT, model, cursor, _little(state), tally, expected))
 
 
-def thaw(snapshot: bytes, model: str, state_size: int) -> tuple[Cursor, bytes]:
-    """The cursor and the state of a snapshot, as `freeze` took them.
+def thaw(snapshot: bytes, model: str, trunk: Trunk) -> Frozen:
+    """What `freeze` took, in this machine's byte order; formats 1 and 2 are read.
 
     Raises `SnapshotError` where it is damaged, of a newer format, or was taken from another model.
     """
     try:
-        found = msgspec.msgpack.decode(snapshot, type=_Snapshot)
+        found = msgspec.msgpack.decode(snapshot, type=Frozen)
     except (msgspec.DecodeError, UnicodeDecodeError, TypeError, RecursionError) as error:
         raise SnapshotError(f"this isn't a snapshot of a session ({error}): start with an empty session") from error
-    if found.format != _FORMAT:
-        raise SnapshotError(f"the snapshot has format {found.format} where {_FORMAT} is read: update nearsight")
+    if not 1 <= found.format <= _FORMAT:
+        raise SnapshotError(
+            f"the snapshot has format {found.format} where formats up to {_FORMAT} are read: update nearsight"
+        )
     if found.model != model:
         raise SnapshotError("the snapshot was taken from another model: replay the events, or start anew")
-    if len(found.state) != 4 * state_size:
-        raise SnapshotError(f"the snapshot's state has {len(found.state)} bytes where {4 * state_size} are needed")
-    state = np.frombuffer(found.state, "<f4").astype(np.float32)
-    if not np.isfinite(state).all() or not np.isfinite((found.cursor.first_time, found.cursor.last_time)).all():
+    if len(found.state) != 4 * trunk.state_size:
+        raise SnapshotError(
+            f"the snapshot's state has {len(found.state)} bytes where {4 * trunk.state_size} are needed"
+        )
+    found.state = _native(found.state)
+    _check(found, trunk)
+    return found
+
+
+def _check(found: Frozen, trunk: Trunk) -> None:
+    """Raises `SnapshotError` where a part can't be what a session left."""
+    numbers = np.frombuffer(found.state, np.float32).tolist()
+    numbers += [found.cursor.first_time, found.cursor.last_time]
+    if found.tally is not None:
+        numbers += [found.tally.first_time, found.tally.last_time]
+        if not found.tally.fits(trunk.code_sizes[0]):
+            raise SnapshotError("the snapshot's tally doesn't add up: start with an empty session")
+    if found.expected is not None:
+        if len(found.expected.outputs) not in (0, 4 * trunk.outputs):
+            raise SnapshotError(
+                "the snapshot's answers have another size than the model's: start with an empty session"
+            )
+        found.expected.outputs = _native(found.expected.outputs)
+        numbers += [*np.frombuffer(found.expected.outputs, np.float32).tolist(), *found.expected.bits]
+    if not np.isfinite(numbers).all():
         raise SnapshotError("the snapshot holds numbers that aren't finite: start with an empty session")
     if found.cursor.count < 0:
         raise SnapshotError("the snapshot counts fewer than no events: start with an empty session")
-    return found.cursor, state.tobytes()
+
+
+def _little(floats: bytes) -> bytes:
+    return np.frombuffer(floats, np.float32).astype("<f4").tobytes()
+
+
+def _native(floats: bytes) -> bytes:
+    return np.frombuffer(floats, "<f4").astype(np.float32).tobytes()

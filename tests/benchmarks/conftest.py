@@ -83,6 +83,8 @@ def bundle_path(run_path):
         heads=run.heads,
         window=run.window,
         members=sealed(members, precisions),
+        segments=run.beside.segmentation.segments,
+        average=run.beside.average,
     )
     path = run_path.parent / "shop.nsight"
     write_bundle(path, Bundle(manifest, members))

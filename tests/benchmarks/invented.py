@@ -1,6 +1,7 @@
 """A made-up benchmark: figures of the right size that nobody measured, for the page and the verdict."""
 
 from nearsight_benchmarks.host import Host
+from nearsight_benchmarks.market import Kind, Market, Place
 from nearsight_benchmarks.results import Entry, Footprint, Protocol, Ratio, Results, Throughput, Weight
 from nearsight_benchmarks.timing import Latency
 from nearsight_training.metrics import Interval
@@ -77,6 +78,17 @@ PROTOCOL = Protocol(
 )  # fmt: skip
 
 
+MARKET = Market(
+    kinds=(
+        Kind(name="often look & wait", share=0.7, test_share=0.68, traits=("look: 90 % of events (all users 60 %)",),
+             rates={"purchase": Interval(0.1, 0.08, 0.12)}),
+        Kind(name="often buy", share=0.3, test_share=0.32, traits=("every 2 days (all users 6 days)",), rates={}),
+    ),
+    places=tuple(Place(float(k % 7), float(k % 5), k % 2) for k in range(40)),
+    explained=0.61, stability=0.93, silhouette=0.47, moves=0.13,
+)  # fmt: skip
+
+
 def results(**changes: object) -> Results:
     figures: dict[str, object] = {
         "created": "2020-01-01T00:00:00Z", "run": "demo", "bundle": "model.nsight", "bundle_bytes": 400_000,
@@ -86,6 +98,7 @@ def results(**changes: object) -> Results:
         "ratios": (Ratio(fast=OBSERVED[1].name, slow="window 128 fp32 · ONNX Runtime", times=18.2),),
         "differences": {"LightGBM": Interval(-0.002, -0.006, 0.003)},
         "throughput": (Throughput(runtime=LITERT, events_per_second=350_000.0, events=60_000, repeats=3),),
+        "market": MARKET,
         "skipped": {"tflite-runtime": "it can't share a process with TensorFlow"}, "host": HOST, "protocol": PROTOCOL,
         "caveats": ("Made up.",), "command": "nearsight bench runs/demo", **changes,
     }  # fmt: skip

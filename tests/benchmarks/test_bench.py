@@ -53,6 +53,19 @@ def test_everybody_takes_part(results, device):
     assert {rate.runtime for rate in results.throughput} == {"LiteRT", "ONNX Runtime", "NumPy"}
 
 
+def test_the_market_holds_every_test_user(results, run_path, out):
+    """Each is on the map once, in the segment that the bundle gives after the last event."""
+    market, users = results.market, results.protocol.users
+    assert [kind.name for kind in market.kinds] == [
+        each.name for each in load_run(run_path).beside.segmentation.segments
+    ]
+    assert sum(kind.test_share for kind in market.kinds) == pytest.approx(1)
+    assert len(market.places) == users
+    assert {place.kind for place in market.places} <= set(range(len(market.kinds)))
+    assert 0 < market.explained <= 1
+    assert "Market segmentation" in out.joinpath(PAGE).read_text()
+
+
 def test_everybody_is_timed_weighed_and_scored(results):
     for entry in results.entries:
         assert entry.latency.calls >= 2

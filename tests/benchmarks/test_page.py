@@ -72,17 +72,27 @@ def test_identifiers_are_unique_and_references_resolve(html, page):
 
 def test_tables_can_be_read_aloud(page):
     tags = [tag for tag, _ in page.tags]
-    assert tags.count("table") == tags.count("caption") == 5
+    assert tags.count("table") == tags.count("caption") == 6
     assert all("scope" in attributes for tag, attributes in page.tags if tag == "th")
     assert all(attributes.get("aria-label") for tag, attributes in page.tags if tag == "svg")
 
 
 def test_plots_take_the_pages_colours_and_come_in_two_widths(html, page):
     boxes = [attributes["viewbox"].split() for tag, attributes in page.tags if tag == "svg"]
-    assert [round(float(box[2])) for box in boxes] == [1088, 358] * 2
+    assert [round(float(box[2])) for box in boxes] == [1088, 358] * 3
     assert "currentColor" in html
     assert "var(--line)" in html
     assert "prefers-color-scheme: dark" in html
+
+
+def test_segments_have_a_row_each_and_a_map(html, page):
+    section = html.partition("<h2>Market segmentation</h2>")[2].partition("<h2>")[0]
+    assert "1 often look &amp; wait</th><td>70.0 %</td><td>68.0 %</td><td>10.0 % (8.0–12.0)</td>" in section
+    assert "2 often buy</th><td>30.0 %</td><td>32.0 %</td><td>–</td>" in section
+    assert ">every 2 days (all users 6 days)</td>" in section
+    assert "40 test users" in section
+    assert section.count("<svg") == 2
+    assert "Market segmentation" not in render(invented.results(market=None))
 
 
 def test_the_pick_is_labelled_in_both_plots(html):

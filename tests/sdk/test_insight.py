@@ -193,7 +193,7 @@ def test_damaged_snapshots_are_refused(kind):
 @pytest.mark.parametrize(
     ("position", "value", "words"),
     [
-        (0, 2, "format 2"),
+        (0, 3, "format 3"),
         (1, "0123456789abcdef", "another model"),
         (2, [float("nan"), 1.7e9, 1], "aren't finite"),
         (2, [1.7e9, float("inf"), 1], "aren't finite"),

@@ -1,5 +1,6 @@
 """A network's raw answers on histories: after every event and to every question."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from nearsight_training.network import takes_asks
 from nearsight_training.sequences import batches, crops, rounds
 from nearsight_training.tensorflow import tf
 
-__all__ = ["Answers", "answers", "probabilities", "scored", "valued"]
+__all__ = ["Answers", "Walker", "answers", "probabilities", "scored", "valued"]
 
 _BATCH_EVENTS = 16384
 
@@ -41,6 +42,23 @@ def answers(model: Any, histories: Histories) -> Answers:
             if chosen is not None:
                 asks[batch.asks[batch.asks >= 0]] = given[:, width:][batch.asks >= 0]
     return Answers(events, asks)
+
+
+class Walker:
+    """A train graph made without asks, compiled once and run over whole histories as `answers` does."""
+
+    def __init__(self, model: Any) -> None:
+        self.units = int(model.outputs[1].shape[-1])
+        self._run = tf.function(lambda codes, numbers: model([codes, numbers]), input_signature=_signature(model))
+
+    def __call__(
+        self, histories: Histories
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]]:
+        """Events (n,) with their logits (n, O) and embeddings (n, U), batch by batch."""
+        for batch in batches(histories, crops(histories, int(histories.lengths.max(initial=1))), _BATCH_EVENTS):
+            logits, embeddings = (output.numpy() for output in self._run(batch.codes, batch.numbers))
+            inside = batch.events >= 0
+            yield batch.events[inside], logits[inside], embeddings[inside]
 
 
 def probabilities(logits: NDArray[np.float32], head: Head) -> NDArray[np.float64]:

@@ -22,12 +22,16 @@ _History = list[tuple[str, float | None, dict[str, object]]]
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
-    """One history's or row's answers: `who` is the user, or the row's number from 1; by head."""
+    """One history's or row's answers: `who` is the user, or the row's number from 1; by head.
+
+    `segment` is the user's, None where the model has none.
+    """
 
     who: str
     probability: dict[str, float]
     yes: dict[str, bool]
     value: dict[str, Value] = {}
+    segment: str | None = None
 
 
 class Predictions(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +74,7 @@ def _scored(insight: Insight, names: list[str], histories: list[_History], at: f
     readings = insight.score_many(histories, time=at)
     asked = [head.name for head in insight.manifest.heads if isinstance(head, ValueHead)]
     values = {name: [Value(*each) for each in readings.value(name).tolist()] for name in asked}
+    segments = readings.segments
     chances = {head.name: readings[head.name].tolist() for head in heads}
     rows = tuple(
         Prediction(
@@ -77,6 +82,7 @@ def _scored(insight: Insight, names: list[str], histories: list[_History], at: f
             probability={head.name: chances[head.name][row] for head in heads},
             yes={head.name: chances[head.name][row] >= head.threshold for head in heads},
             value={name: found[row] for name, found in values.items()},
+            segment=segments[row] if segments else None,
         )
         for row, name in enumerate(names)
     )

@@ -14,6 +14,7 @@ from nearsight.errors import InputError
 from nearsight.heads import Head
 from nearsight.spec import Spec
 from nearsight.trunk import Trunk, Weights
+from nearsight_training.beside import Beside
 from nearsight_training.config import LogConfig, TableConfig
 from nearsight_training.gate import Gate
 from nearsight_training.histories import Histories, read_histories, write_histories
@@ -46,7 +47,8 @@ class Epoch(msgspec.Struct, frozen=True, kw_only=True):
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """What a training found, but for the arrays. `metrics` are of the test split: by head, by metric.
-    `gates` set each head beside simpler models; `taught` names those that learned from one.
+    `gates` set each head beside simpler models; `taught` names those that learned from one. `beside` is what the model
+    offers besides heads.
 
     The heads carry calibration and thresholds, both fitted on validation; the weights beside this are uncalibrated
     (`nearsight.heads.calibrated` folds it in). `window` is in events. `notes` say what was left out of the data.
@@ -65,6 +67,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, dict[str, Interval]] = {}
     gates: dict[str, Gate] = {}
     taught: tuple[str, ...] = ()
+    beside: Beside = Beside()
     versions: dict[str, str] = {}
     history: tuple[Epoch, ...] = ()
     notes: tuple[str, ...] = ()

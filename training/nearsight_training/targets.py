@@ -4,7 +4,7 @@ import numpy as np
 
 from nearsight.errors import InputError
 from nearsight.heads import NextEventHead
-from nearsight_training.config import Label, LogConfig, Target
+from nearsight_training.config import Label, LogConfig, Target, Value
 from nearsight_training.log import EventLog
 
 __all__ = ["check_targets"]
@@ -15,16 +15,12 @@ def check_targets(log: EventLog, config: LogConfig) -> None:
     names = [each.name for each in (*config.targets, *config.values, *([config.next_item] if config.next_item else []))]
     if len(set(names)) < len(names) or NextEventHead(start=0, vocabulary=()).name in names:
         raise InputError(f"targets need names of their own other than next_event, received {', '.join(names)}")
-    known = set(log.names.present().tolist())
     items = [config.next_item] if config.next_item is not None else []
     for value in config.values:
-        _check_field(log, value.name, value.field, "numbers")
-        if value.field in config.groups:
-            raise InputError(
-                f"{value.name} asks for {value.field!r}, which is read in groups so that no exact value is kept: drop one"
-            )
+        _check_number(log, value, config)
     for item in items:
         _check_field(log, item.name, item.field, "names")
+    known = set(log.names.present().tolist())
     for target in (*config.targets, *config.values, *items):
         missing = [event for event in target.events if event not in known]
         if missing or not (target.events or not isinstance(target, Target)):
@@ -38,6 +34,12 @@ def check_targets(log: EventLog, config: LogConfig) -> None:
             horizon = asked.within_events or asked.session_gap_seconds
         if horizon is None or horizon <= 0:
             raise InputError(f"the horizon of {asked.name} must be positive, received {horizon}")
+
+
+def _check_number(log: EventLog, value: Value, config: LogConfig) -> None:
+    _check_field(log, value.name, value.field, "numbers")
+    if value.field in config.groups:
+        raise InputError(f"{value.name} asks for {value.field!r}, which is read in groups alone: drop one or the other")
 
 
 def _check_field(log: EventLog, asking: str, field: str, kind: str) -> None:

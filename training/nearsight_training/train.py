@@ -61,8 +61,11 @@ def train_prepared(
 ) -> Run:
     """Train on histories that are ready, calibrate, measure and write the run."""
     from nearsight_training.ablation import relying
+    from nearsight_training.answers import Walker
     from nearsight_training.baselines import gated
+    from nearsight_training.discovery import discovered
     from nearsight_training.learning import cutoff_of, learn, rebuilt
+    from nearsight_training.network import assign, build
     from nearsight_training.transfer import pinned
 
     config = pinned(config, source)
@@ -72,6 +75,9 @@ def train_prepared(
         gates = gated(prepared, learned.heads, learned.answers, cutoff, seed, progress)
         model = rebuilt(learned, prepared)
         gates = relying(gates, model, prepared, learned.heads, learned.answers, cutoff, seed, progress)
+        walked = build(learned.trunk)
+        assign(walked, learned.weights)
+        beside = discovered(Walker(walked), prepared, learned.heads, cutoff, seed, progress)
         run = Run(
             name=Path(out).name,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -85,9 +91,10 @@ def train_prepared(
             metrics=learned.metrics,
             gates=gates,
             taught=learned.taught,
+            beside=beside,
             versions={name: metadata.version(name) for name in _PACKAGES},
             history=learned.epochs,
-            notes=(*prepared.notes, *learned.notes),
+            notes=(*prepared.notes, *learned.notes, *beside.notes),
         )
         save_run(out, run, learned.weights, prepared.histories, Path(logs))
     return run

@@ -1,0 +1,157 @@
+"""Clusters of users by what the network remembers of them, named by what sets them apart.
+
+K-means (Lloyd 1982) on the standardised embeddings after each training user's last event; as many clusters as the
+silhouette likes best (Rousseeuw 1987). How far that can be relied on is measured: clusters of two halves of the users
+are compared by the adjusted Rand index (Hubert & Arabie 1985), 1 where both agree, 0 by chance.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from nearsight.profile import Tally
+from nearsight.segment import Segment
+from nearsight.spec import Spec
+from nearsight_training.habits import Difference, distinct
+
+__all__ = ["LEAST_USERS", "Found", "centred", "clusters", "folded", "named"]
+
+LEAST_USERS = 20  # in a segment: the centre of fewer could tell what one of them did
+_COUNTS = range(3, 9)
+_SILHOUETTE_USERS, _FIT_USERS = 2000, 5000
+_HALVINGS = 5
+_STARTS = 3
+_CONSTANT = 1e-6
+_NAMED_TRAITS, _TOLD_TRAITS = 2, 4
+
+Floats = NDArray[np.float64]
+Embeddings = NDArray[np.float32]
+
+
+class Found(msgspec.Struct, frozen=True):
+    """Each user's cluster `(H,)`, the largest cluster first, with figures as in `Segmentation`."""
+
+    places: NDArray[np.int64]
+    silhouette: float
+    stability: float
+
+
+def clusters(embeddings: Embeddings, seed: int) -> Found | None:
+    """Cluster embeddings `(H, U)`; None where no number of clusters leaves each of them enough users."""
+    from sklearn.metrics import silhouette_score
+
+    _, _, points = _standardised(embeddings)
+    best: tuple[float, Any] | None = None
+    for count in _COUNTS:
+        if len(points) < count * LEAST_USERS:
+            break
+        model = _fitted(points, count, seed)
+        sizes = np.bincount(model.predict(points), minlength=count)
+        if sizes.min() < LEAST_USERS:
+            continue
+        sample = min(len(points), _SILHOUETTE_USERS)
+        score = float(silhouette_score(points, model.predict(points), sample_size=sample, random_state=seed))
+        if best is None or score > best[0]:
+            best = score, model
+    if best is None:
+        return None
+    places = best[1].predict(points)
+    order = np.argsort(-np.bincount(places), kind="stable")
+    return Found(np.argsort(order)[places], best[0], _stability(points, len(order), seed))
+
+
+def folded(embeddings: Embeddings, places: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Weights `(K, U)` and offsets `(K,)` that find the nearest of the clusters' centres, as `Segment` has them.
+
+    With z = (e - mean) / scale and a centre c, -|z - c|² / 2 is z · c - |c|² / 2 and a part that all centres share.
+    """
+    mean, scale, points = _standardised(embeddings)
+    centres = np.stack([points[places == place].mean(0) for place in range(places.max() + 1)])
+    weights = centres / scale
+    return weights, -weights @ mean - (centres**2).sum(1) / 2
+
+
+def named(found: Found, embeddings: Embeddings, tallied: list[Tally], spec: Spec) -> tuple[Segment, ...]:
+    """The segments with names and traits, but for the rates."""
+    traits = distinct(tallied, spec, found.places)
+    shares = np.bincount(found.places) / len(found.places)
+    segments = tuple(
+        Segment(
+            name=name,
+            weights=(),
+            offset=0.0,
+            share=_figure(shares[place]),
+            traits=tuple(trait.sentence for trait in traits[place][:_TOLD_TRAITS]),
+        )
+        for place, name in enumerate(_names(traits))
+    )
+    return centred(segments, embeddings, found.places)
+
+
+def centred(segments: tuple[Segment, ...], embeddings: Embeddings, places: NDArray[np.int64]) -> tuple[Segment, ...]:
+    """The same segments with the centres of the embeddings `(H, U)` at their `places` `(H,)`."""
+    weights, offsets = folded(embeddings, places)
+    return tuple(
+        msgspec.structs.replace(
+            segment, weights=tuple(_figure(weight) for weight in weights[place]), offset=_figure(offsets[place])
+        )
+        for place, segment in enumerate(segments)
+    )
+
+
+def _names(traits: list[list[Difference]]) -> list[str]:
+    """A name of each cluster's two foremost traits, of more where that is another's too, at last with a number."""
+    lengths = [_NAMED_TRAITS] * len(traits)
+    for _ in range(1 + max(map(len, traits))):
+        names = [", ".join(_words(each, length)) or "average" for each, length in zip(traits, lengths, strict=True)]
+        lengths = [length + (names.count(name) > 1) for name, length in zip(names, lengths, strict=True)]
+    seen: dict[str, int] = {}
+    numbered = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        numbered.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return numbered
+
+
+def _words(traits: list[Difference], count: int) -> Iterator[str]:
+    """The words of the foremost traits, one of each topic."""
+    topics: dict[str, str] = {}
+    for trait in traits:
+        topics.setdefault(trait.topic, trait.words)
+    yield from list(topics.values())[:count]
+
+
+def _standardised(embeddings: Embeddings) -> tuple[Floats, Floats, Floats]:
+    """The mean and scale of each dimension `(U,)`, and the points `(H, U)` that they make."""
+    mean, spread = embeddings.mean(0, dtype=np.float64), embeddings.std(0, dtype=np.float64)
+    scale = np.where(spread > _CONSTANT, spread, 1.0)
+    return mean, scale, (embeddings - mean) / scale
+
+
+def _fitted(points: Floats, count: int, seed: int) -> Any:
+    from sklearn.cluster import KMeans
+
+    some = points
+    if len(points) > _FIT_USERS:
+        some = points[np.random.default_rng(seed).choice(len(points), _FIT_USERS, replace=False)]
+    return KMeans(count, n_init=_STARTS, random_state=seed).fit(some)
+
+
+def _stability(points: Floats, count: int, seed: int) -> float:
+    from sklearn.metrics import adjusted_rand_score
+
+    generator = np.random.default_rng(seed)
+    agreements = []
+    for halving in range(_HALVINGS):
+        first, second = np.array_split(generator.permutation(len(points)), 2)
+        told = [_fitted(points[half], count, seed + halving).predict(points) for half in (first, second)]
+        agreements.append(adjusted_rand_score(*told))
+    return float(np.mean(agreements))
+
+
+def _figure(value: float) -> float:
+    """Seven digits: a float32 holds no more."""
+    return float(f"{value:.7g}")
