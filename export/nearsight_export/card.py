@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 
 from nearsight.manifest import Manifest
+from nearsight.trunk import Trunk
 from nearsight_export.questions import percent, question, reads
-from nearsight_export.reports import Certificate, LengthFigures
+from nearsight_export.reports import Certificate, LengthFigures, PruningReport
 from nearsight_training.metrics import Interval
 from nearsight_training.run import Run
 
@@ -16,7 +17,6 @@ _SHARES = ("accuracy", "precision", "recall", "f1", "hits@1", "hits@5")
 
 def card(run: Run, manifest: Manifest, metrics: Mapping[str, Mapping[str, Interval]], certificate: Certificate) -> str:
     """The model card in Markdown; `metrics` are of the test split, by head and metric."""
-    trunk = manifest.trunk
     sections = {
         "What it answers": _list(question(head) for head in manifest.heads),
         "What it reads": _list(reads(manifest.spec)) + "\nAnything else that an event carries is dropped unread.\n",
@@ -24,11 +24,28 @@ def card(run: Run, manifest: Manifest, metrics: Mapping[str, Mapping[str, Interv
         "How well it answers": "Figures are of users that training never saw, with 95 % intervals over users.\n\n"
         + _table(metrics),
         "Limits": _list(_limits(run, manifest, certificate)),
-        "How it was made": f"A convolution of {trunk.filters} filters over three events, pooling by two and an LSTM of "
-        f"{trunk.units} units, trained for {len(run.history)} epochs with seed {run.seed}, model {manifest.model}.\n\n"
-        + _list(_made(run, certificate)),
+        "How it was made": f"{_network(manifest.trunk)}, trained for {len(run.history)} epochs with seed {run.seed}, "
+        f"model {manifest.model}.\n\n" + _list(_made(run, certificate)),
     }
     return f"# {manifest.name}\n\n" + "\n".join(f"## {title}\n\n{text}" for title, text in sections.items())
+
+
+def _network(trunk: Trunk) -> str:
+    filters, units = trunk.filters, trunk.units
+    return {
+        "cnn_lstm": f"A convolution of {filters} filters over three events, pooling by two and an LSTM of {units} "
+        "units",
+        "lstm": f"An LSTM of {units} units",
+        "cnn": f"A convolution of {filters} filters over three events, their maximum and a layer of {units} units",
+        "mlp": f"A layer of {filters} units on each event, their mean and a layer of {units} units",
+        "vae": f"A variational autoencoder of {filters} units with {units - 1} latent numbers and an anomaly score",
+    }[trunk.kind]
+
+
+def _spoken(report: PruningReport) -> str:
+    kernels = dict.fromkeys(name.partition("_")[0] for name in report.tensors)
+    layers = {"conv": "the convolution", "lstm": "the LSTM", "frame": "the first layer", "dense": "the last layer"}
+    return " and ".join(layers[name] for name in kernels)
 
 
 def _list(lines: Iterator[str] | list[str]) -> str:
@@ -68,7 +85,8 @@ def _span(row: LengthFigures) -> str:
 def _made(run: Run, certificate: Certificate) -> Iterator[str]:
     yield ", ".join(f"{name} {version}" for name, version in run.versions.items())
     if certificate.pruning:
-        yield f"Pruned: {percent(certificate.pruning.target)} of the convolution's and the LSTM's weights are zero."
+        share, layers = percent(certificate.pruning.target), _spoken(certificate.pruning)
+        yield f"Pruned: {share} of the weights of {layers} are zero."
     for head, lost in certificate.lost_auc.items():
         yield (
             f"Compression changed the AUC of {head} by {-lost.value:+.4f} "

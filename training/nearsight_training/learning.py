@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from nearsight.errors import InputError
 from nearsight.heads import BinaryHead, Head, NextEventHead, activations
 from nearsight.spec import Spec
 from nearsight.trunk import Trunk
@@ -28,6 +29,7 @@ from nearsight_training.teaching import taught
 
 __all__ = ["Learned", "calibrated_heads", "cutoff_of", "learn", "measured", "trunk_of"]
 
+_FEWEST_OF_VAE = 2
 _TAUGHT = "learning from trees"
 _TAUGHT_RATE = 0.6  # of the learning rate
 
@@ -51,7 +53,12 @@ class Learned:
 
 
 def trunk_of(spec: Spec, heads: tuple[Head, ...], size: Size) -> Trunk:
-    """The network's shape. An embedding is as wide as the square root of its codes, at most `largest_embedding`."""
+    """The network's shape. An embedding is as wide as the square root of its codes, at most `largest_embedding`.
+
+    Raises `InputError` where the units aren't enough for its kind.
+    """
+    if size.network == "vae" and size.units < _FEWEST_OF_VAE:
+        raise InputError(f"a vae needs at least {_FEWEST_OF_VAE} units, one for the anomaly, received {size.units}")
     widths = [min(size.largest_embedding, max(2, round(np.sqrt(codes)))) for codes in spec.code_sizes]
     return Trunk(
         code_sizes=spec.code_sizes,
@@ -59,6 +66,7 @@ def trunk_of(spec: Spec, heads: tuple[Head, ...], size: Size) -> Trunk:
         numbers=len(spec.number_names),
         filters=size.filters,
         units=size.units,
+        kind=size.network,
         activations=activations(heads),
     )
 
