@@ -13,6 +13,7 @@ from nearsight.errors import InputError
 from nearsight.heads import BinaryHead, Head, NextEventHead, activations
 from nearsight.spec import Spec
 from nearsight.trunk import Trunk
+from nearsight_training.anomaly import anomalies, scale_in_words
 from nearsight_training.answers import Answers, answers, probabilities, scored
 from nearsight_training.calibration import platt, temperature, threshold
 from nearsight_training.columns import moment
@@ -111,7 +112,7 @@ def learn(
         taught=names,
         answers=given,
         metrics=measured(heads, test, given, cutoff),
-        notes=tuple(_imprecise(heads, checked, config)),
+        notes=(*_imprecise(heads, checked, config), *_scale(trunk, model, validation)),
     )
 
 
@@ -122,6 +123,11 @@ def _imprecise(heads: tuple[Head, ...], given: Answers, config: LogConfig | Tabl
             chances = probabilities(np.concatenate([given.events, given.asks]), head)
             if head.threshold > chances.max(initial=0.0):
                 yield f"{head.name}: no threshold has a precision of {least:g} on validation: the answer is always no"
+
+
+def _scale(trunk: Trunk, model: Any, validation: Histories) -> Iterator[str]:
+    if trunk.kind == "vae":
+        yield scale_in_words(anomalies(model, validation))
 
 
 def _taught(
