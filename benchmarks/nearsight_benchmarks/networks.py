@@ -38,7 +38,7 @@ from nearsight_training.preparation import Prepared, prepare
 from nearsight_training.progress import SILENT, Progress
 from nearsight_training.run import Run, Source, save_run
 
-__all__ = ["Compared", "Networks", "compared", "config_of", "table"]
+__all__ = ["Asked", "Compared", "Networks", "asked", "compared", "config_of", "made", "table"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _STEP = "step.tflite"
@@ -77,10 +77,9 @@ class Networks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     command: str
 
 
-class _Made(msgspec.Struct, frozen=True):
-    """A network that was trained and exported, what it answers, and how its step is timed."""
+class Asked(msgspec.Struct, frozen=True):
+    """A network from disk: its step graph, what it answers `(Q,)` by kind of question, and how its step is timed."""
 
-    run: Run
     material: Material
     step: bytes
     answers: dict[str, NDArray[np.float64]]
@@ -98,48 +97,14 @@ def config_of(data: DataSet, epochs: int | None = None, seed: int = 1) -> LogCon
     return msgspec.structs.replace(config, **given, fitting=fitting)
 
 
-def compared(
-    prepared: Prepared,
-    config: LogConfig,
-    source: Source,
-    bench: BenchConfig,
-    *,
-    kinds: Sequence[Kind] = KINDS,
-    progress: Progress = SILENT,
-    command: str = "",
-) -> Networks:
-    """Train, export, ask and time each of `kinds`; the first is what the others are compared with.
+def made(
+    prepared: Prepared, config: LogConfig, source: Source, kind: Kind, folder: Path, progress: Progress = SILENT
+) -> tuple[Path, Path]:
+    """Train a network of that kind and export it; returns its run and its bundle below `folder`.
 
-    Raises as training and export do.
+    There are no simpler models beside it, as `nearsight train` has them: they'd be the same for all. Raises as training
+    and export do.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        made = {kind: _made(prepared, config, source, kind, Path(folder, kind), bench, progress) for kind in kinds}
-    times = interleaved([each.calls for each in made.values()], bench.plan, seed=bench.seed, progress=progress)
-    first = made[kinds[0]]
-    asked = first.material.exam.kinds[0]
-    return Networks(
-        data=source.name,
-        question=first.material.question,
-        questions=len(asked),
-        users=len(np.unique(asked.users)),
-        seed=config.fitting.seed,
-        resamples=bench.resamples,
-        networks=tuple(_figures(each, first, summary(times[kind]), bench) for kind, each in made.items()),
-        load_average=load_average(),
-        host=describe(),
-        command=command,
-    )
-
-
-def _made(
-    prepared: Prepared,
-    config: LogConfig,
-    source: Source,
-    kind: Kind,
-    folder: Path,
-    bench: BenchConfig,
-    progress: Progress,
-) -> _Made:
     from nearsight_export.export import export
     from nearsight_training.learning import learn
 
@@ -158,33 +123,56 @@ def _made(
         taught=learned.taught,
         history=learned.epochs,
     )
-    save_run(folder, run, learned.weights, prepared.histories)
-    out = folder.with_suffix(".nsight")
-    export(folder, ExportConfig(variants=("int8",)), out, progress)
-    material = gathered(folder, out, bench)
-    step = material.bundle.members[_STEP]
-    backend = choose("litert", {_STEP: step}, run.trunk)
-    replay = replayed(backend, run.trunk, material.exam.histories)
+    path, bundle = folder / kind, folder / f"{kind}.nsight"
+    save_run(path, run, learned.weights, prepared.histories)
+    export(path, ExportConfig(variants=("int8",)), bundle, progress)
+    return path, bundle
+
+
+def asked(run: Path, bundle: Path, bench: BenchConfig) -> Asked:
+    """Put the test's questions to the bundle's step graph in LiteRT."""
+    material = gathered(run, bundle, bench)
+    step, trunk, exam = material.bundle.members[_STEP], material.run.trunk, material.exam
+    backend = choose("litert", {_STEP: step}, trunk)
+    replay = replayed(backend, trunk, exam.histories)
     given = {"event": replay.heads, "ask": replay.asked}
-    column = material.exam.column
-    answers = {each.kind: given[each.kind][each.indices, column].astype(np.float64) for each in material.exam.kinds}
-    return _Made(run, material, step, answers, material.tape.step(kind, backend, run.trunk.state_size))
+    answers = {each.kind: given[each.kind][each.indices, exam.column].astype(np.float64) for each in exam.kinds}
+    return Asked(material, step, answers, material.tape.step(trunk.kind, backend, trunk.state_size))
 
 
-def _figures(made: _Made, first: _Made, latency: Latency, bench: BenchConfig) -> Compared:
-    asked = made.material.exam.kinds[0]
-    draws, seed, trunk = bench.resamples, bench.seed, made.run.trunk
-    mine, other = made.answers[asked.kind], first.answers[asked.kind]
+def compared(networks: Sequence[Asked], bench: BenchConfig, progress: Progress = SILENT, command: str = "") -> Networks:
+    """Time the networks' steps in turns and set each beside the first. All come of the same data and seed."""
+    times = interleaved([each.calls for each in networks], bench.plan, seed=bench.seed, progress=progress)
+    first = networks[0].material
+    questions = first.exam.kinds[0]
+    return Networks(
+        data=first.run.source.name,
+        question=first.question,
+        questions=len(questions),
+        users=len(np.unique(questions.users)),
+        seed=first.run.seed,
+        resamples=bench.resamples,
+        networks=tuple(_figures(each, networks[0], summary(times[each.calls.name]), bench) for each in networks),
+        load_average=load_average(),
+        host=describe(),
+        command=command,
+    )
+
+
+def _figures(network: Asked, first: Asked, latency: Latency, bench: BenchConfig) -> Compared:
+    run, questions = network.material.run, network.material.exam.kinds[0]
+    draws, seed, kind = bench.resamples, bench.seed, questions.kind
+    mine, other = network.answers[kind], first.answers[kind]
     return Compared(
-        network=trunk.kind,
-        auc=quality([asked], made.answers, draws, seed)[asked.kind]["auc"],
-        more=None if made is first else auc_difference(asked, mine, other, draws, seed),
-        size=weight(made.step),
+        network=run.trunk.kind,
+        auc=quality([questions], network.answers, draws, seed)[kind]["auc"],
+        more=None if network is first else auc_difference(questions, mine, other, draws, seed),
+        size=weight(network.step),
         latency=latency,
-        weights=sum(int(np.prod(shape)) for shape in trunk.weight_shapes.values()),
-        state=trunk.state_size,
-        training_seconds=sum(epoch.seconds for epoch in made.run.history),
-        epochs=len(made.run.history),
+        weights=sum(int(np.prod(shape)) for shape in run.trunk.weight_shapes.values()),
+        state=run.trunk.state_size,
+        training_seconds=sum(epoch.seconds for epoch in run.history),
+        epochs=len(run.history),
     )
 
 
@@ -235,8 +223,10 @@ def _on(options: argparse.Namespace, command: str) -> Networks:
     config, loaded = config_of(data, options.epochs, options.seed), data.load()
     log = log_of(loaded, config)
     source = Source(name=data.name, sha256="", rows=len(loaded), users=len(log.users))
-    kinds = tuple(options.network or KINDS)
-    return compared(prepare(log, config), config, source, BenchConfig(head=options.head), kinds=kinds, command=command)
+    prepared, bench = prepare(log, config), BenchConfig(head=options.head)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [made(prepared, config, source, kind, Path(folder)) for kind in options.network or KINDS]
+        return compared([asked(*each, bench) for each in paths], bench, command=command)
 
 
 if __name__ == "__main__":

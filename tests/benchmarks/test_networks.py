@@ -3,21 +3,29 @@ import pytest
 
 from benchmarks.conftest import CONFIG, shop
 from nearsight_benchmarks.config import BenchConfig
-from nearsight_benchmarks.networks import Networks, compared, config_of, table
+from nearsight_benchmarks.networks import Networks, asked, compared, config_of, made, table
 from nearsight_training.config import Size
 from nearsight_training.datasets.catalogue import dataset
 from nearsight_training.log import log_of
 from nearsight_training.preparation import prepare
 from nearsight_training.run import Source
 
+QUICK = BenchConfig(quick=True)
+
 
 @pytest.fixture(scope="module")
-def found():
+def bag(tmp_path_factory):
+    """A bag of events that was trained for an epoch, and its bundle."""
     fitting = msgspec.structs.replace(CONFIG.fitting, epochs=1, teach=False)
     config = msgspec.structs.replace(CONFIG, fitting=fitting, size=Size(filters=4, units=6))
-    log = log_of(shop(120, 3), config)
+    log = log_of(shop(300, 7), config)
     source = Source(name="shop", sha256="", rows=1, users=len(log.users))
-    return compared(prepare(log, config), config, source, BenchConfig(quick=True), kinds=("cnn_lstm", "mlp"))
+    return made(prepare(log, config), config, source, "mlp", tmp_path_factory.mktemp("networks"))
+
+
+@pytest.fixture(scope="module")
+def found(run_path, bundle_path, bag):
+    return compared([asked(run_path, bundle_path, QUICK), asked(*bag, QUICK)], QUICK)
 
 
 def test_all_are_asked_the_same_and_compared_with_the_first(found):

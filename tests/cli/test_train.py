@@ -83,3 +83,12 @@ def test_what_is_dropped_from_a_log_is_said(shop: Path, tmp_path: Path) -> None:
     run = json.loads((tmp_path / "runs/log/run.json").read_text())
     assert run["source"]["users"] == 200
     assert run["config"]["clean"] == {"missing": "drop", "duplicates": "drop", "most_per_minute": 20}
+
+
+def test_another_network_is_trained_where_the_option_says_so(shop: Path, tmp_path: Path) -> None:
+    options = ["--network", "mlp", "--inactive", "5d", "--no-next-event", "--out", tmp_path / "run"]
+    done = nearsight(*LOG, *options, folder=shop)
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    assert told["config"]["size"]["network"] == told["trunk"]["kind"] == "mlp"
+    assert "kind" not in json.loads(nearsight(*LOG, *options[2:], folder=shop).out)["trunk"]
