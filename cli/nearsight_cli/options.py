@@ -30,6 +30,8 @@ __all__ = [
     "MissCosts",
     "MostPerMinute",
     "Name",
+    "Network",
+    "NetworkOption",
     "NextEvent",
     "Origin",
     "Out",
@@ -70,6 +72,16 @@ class Split(StrEnum):
 
     time = "time"
     user = "user"
+
+
+class Network(StrEnum):
+    """What lies between the events and the answers."""
+
+    cnn_lstm = "cnn_lstm"
+    lstm = "lstm"
+    cnn = "cnn"
+    mlp = "mlp"
+    vae = "vae"
 
 
 Source = Annotated[Path, typer.Argument(metavar="FILE", help="A CSV, JSON lines or Parquet file.", show_default=False)]
@@ -304,8 +316,23 @@ Window = Annotated[
         min=2, metavar="EVENTS", help="The longest stretch of events to train on.", rich_help_panel="The network"
     ),
 ]
-Filters = Annotated[int, typer.Option(min=1, metavar="N", help="Convolution filters.", rich_help_panel="The network")]
-Units = Annotated[int, typer.Option(min=1, metavar="N", help="LSTM units.", rich_help_panel="The network")]
+NetworkOption = Annotated[
+    Network,
+    typer.Option(
+        help="The article's CNN-LSTM, or one to compare with it. mlp: a bag of events. vae: with an anomaly score.",
+        rich_help_panel="The network",
+    ),
+]
+Filters = Annotated[
+    int,
+    typer.Option(
+        min=1, metavar="N", help="Convolution filters; for mlp and vae the first layer.", rich_help_panel="The network"
+    ),
+]
+Units = Annotated[
+    int,
+    typer.Option(min=1, metavar="N", help="LSTM units; without an LSTM the last layer.", rich_help_panel="The network"),
+]
 Epochs = Annotated[
     int | None,
     typer.Option(

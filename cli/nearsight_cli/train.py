@@ -98,6 +98,7 @@ def train(
     drop_duplicates: options.DropDuplicates = False,
     most_per_minute: options.MostPerMinute = None,
     window: options.Window = LOG.window,
+    network: options.NetworkOption = options.Network.cnn_lstm,
     filters: options.Filters = LOG.size.filters,
     units: options.Units = LOG.size.units,
     epochs: options.Epochs = None,
@@ -112,7 +113,7 @@ def train(
 ) -> None:
     """Train a model on an event log or a wide table, and test it on users that it has never seen."""
     given = {name for name in (*_LOG_ONLY, *_DECIDED) if _is_given(context, name)}
-    size = replace(LOG.size, filters=filters, units=units)
+    size = replace(LOG.size, network=network.value, filters=filters, units=units)
     fitting = replace(TABLE.fitting if layout is options.Layout.wide else LOG.fitting, seed=seed)
     fitting = replace(fitting, pretrain_epochs=pretrain_epochs)
     fitting = replace(fitting, epochs=epochs or fitting.epochs, teach=teach and layout is options.Layout.log)

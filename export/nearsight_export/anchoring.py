@@ -36,7 +36,7 @@ def anchored(run: Run, before: Weights, after: Weights, heads: tuple[Head, ...],
     old, new = _walker(run, before), _walker(run, after)
     if beside.segmentation is not None:
         beside = msgspec.structs.replace(beside, segmentation=_recentred(beside.segmentation, old, new, train))
-    head = next((head for head in heads if isinstance(head, NextEventHead)), None)
+    head = next((head for head in heads if isinstance(head, NextEventHead) and head.field is None), None)
     if beside.vigilance is not None and head is not None:
         found = vigilance(new, head, validation, test, run.seed)
         beside = msgspec.structs.replace(beside, vigilance=found)
@@ -82,7 +82,7 @@ def _recentred(found: Segmentation, old: Walker, new: Walker, train: Histories) 
 def _flagged(exam: Exam, replay: Replay, alarm: Alarm) -> NDArray[np.bool_]:
     """Which users with a second event are ever flagged."""
     histories = exam.histories
-    head = next(head for head in exam.heads if isinstance(head, NextEventHead))
+    head = next(head for head in exam.heads if isinstance(head, NextEventHead) and head.field is None)
     later = np.flatnonzero(histories.positions > 0)
     chances = replay.heads[:, head.start : head.start + head.size]
     excess = np.zeros(len(histories.codes))

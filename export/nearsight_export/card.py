@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 
 from nearsight.manifest import Manifest
+from nearsight.trunk import Trunk
 from nearsight_export.beside import judged, proven_beside
 from nearsight_export.questions import percent, question, reads
-from nearsight_export.reports import Certificate, LengthFigures
+from nearsight_export.reports import Certificate, LengthFigures, PruningReport
 from nearsight_training.beside import Beside
 from nearsight_training.metrics import Interval
 from nearsight_training.run import Run
@@ -24,7 +25,6 @@ def card(
     certificate: Certificate,
 ) -> str:
     """The model card in Markdown; `metrics` are of the test split, by head and metric."""
-    trunk = manifest.trunk
     sections = {
         "What it answers": _list(question(head) for head in manifest.heads),
         "What it reads": _list(reads(manifest.spec)) + "\nAnything else that an event carries is dropped unread.\n",
@@ -33,9 +33,8 @@ def card(
         + _table(metrics),
         **_kinds(beside),
         "Limits": _list(_limits(run, manifest, certificate)),
-        "How it was made": f"A convolution of {trunk.filters} filters over three events, pooling by two and an LSTM of "
-        f"{trunk.units} units, trained for {len(run.history)} epochs with seed {run.seed}, model {manifest.model}.\n\n"
-        + _list(_made(run, certificate)),
+        "How it was made": f"{_network(manifest.trunk)}, trained for {len(run.history)} epochs with seed {run.seed}, "
+        f"model {manifest.model}.\n\n" + _list(_made(run, certificate)),
     }
     return f"# {manifest.name}\n\n" + "\n".join(f"## {title}\n\n{text}" for title, text in sections.items())
 
@@ -43,6 +42,24 @@ def card(
 def _kinds(beside: Beside) -> dict[str, str]:
     lines = list(judged(beside))
     return {"Kinds of users, and unusual ones": _list(lines)} if lines else {}
+
+
+def _network(trunk: Trunk) -> str:
+    filters, units = trunk.filters, trunk.units
+    return {
+        "cnn_lstm": f"A convolution of {filters} filters over three events, pooling by two and an LSTM of {units} "
+        "units",
+        "lstm": f"An LSTM of {units} units",
+        "cnn": f"A convolution of {filters} filters over three events, their maximum and a layer of {units} units",
+        "mlp": f"A layer of {filters} units on each event, their mean and a layer of {units} units",
+        "vae": f"A variational autoencoder of {filters} units with {units - 1} latent numbers and an anomaly score",
+    }[trunk.kind]
+
+
+def _spoken(report: PruningReport) -> str:
+    kernels = dict.fromkeys(name.partition("_")[0] for name in report.tensors)
+    layers = {"conv": "the convolution", "lstm": "the LSTM", "frame": "the first layer", "dense": "the last layer"}
+    return " and ".join(layers[name] for name in kernels)
 
 
 def _list(lines: Iterator[str] | list[str]) -> str:
@@ -82,7 +99,8 @@ def _span(row: LengthFigures) -> str:
 def _made(run: Run, certificate: Certificate) -> Iterator[str]:
     yield ", ".join(f"{name} {version}" for name, version in run.versions.items())
     if certificate.pruning:
-        yield f"Pruned: {percent(certificate.pruning.target)} of the convolution's and the LSTM's weights are zero."
+        share, layers = percent(certificate.pruning.target), _spoken(certificate.pruning)
+        yield f"Pruned: {share} of the weights of {layers} are zero."
     for head, lost in certificate.lost_auc.items():
         yield (
             f"Compression changed the AUC of {head} by {-lost.value:+.4f} "

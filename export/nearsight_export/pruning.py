@@ -25,7 +25,14 @@ from tensorflow_model_optimization.sparsity import keras as sparsity_tools
 
 __all__ = ["pruned", "sparsities", "sparsity"]
 
-_PRUNED = ("conv", "lstm")
+_PRUNED = ("conv", "lstm", "frame", "dense")  # a network has some of them
+_SPARED = {
+    "head_kernel": "small, and calibration rests on it",
+    "latent_kernel": "small, and every answer rests on it",
+    "spread_kernel": "it has work in training alone",
+    "unfold_kernel": "the anomaly score rests on it",
+    "decoded_kernel": "the anomaly score rests on it",
+}
 _UPDATES = 10  # how often the ramp raises the sparsity; tfmot's own default would never get to it in a short fit
 _EPOCHS = 2
 _LEARNING_RATE = 1e-3
@@ -52,9 +59,10 @@ class _Prunable:
 def pruned(
     run: Run, weights: Weights, histories: Histories, target: float, progress: Progress = SILENT
 ) -> tuple[dict[str, NDArray[np.float32]], PruningReport]:
-    """Drop the smallest weights of the convolution and the LSTM until the share `target` of each tensor is zero.
+    """Drop the smallest weights of the large layers until the share `target` of each tensor is zero.
 
-    The first third of the steps raises the sparsity (Zhu & Gupta 2017), the others let the rest settle. What is learned
+    Large are the convolution and the LSTM and, where they are missing, the dense layers below the heads. The first
+    third of the steps raises the sparsity (Zhu & Gupta 2017), the others let the rest settle. What is learned
     throughout is to answer as the trained network does (Hinton et al. 2015), after every event and to every question of
     the training histories: that keeps the answers near without fitting their noisy labels anew. Returns uncalibrated
     weights. Raises `SparsityError` where the stripped weights miss the target.
@@ -90,8 +98,11 @@ def _batches(histories: Histories, run: Run, generator: np.random.Generator) -> 
 
 def sparsities(trunk: Trunk, weights: Weights) -> dict[str, Tensor]:
     """The measured sparsity of every tensor that pruning is about."""
-    inner, recurrent = np.split(weights["lstm_kernel"], [trunk.filters])
-    tensors = {"conv_kernel": weights["conv_kernel"], "lstm_kernel/input": inner, "lstm_kernel/recurrent": recurrent}
+    kernels = (f"{name}_kernel" for name in _PRUNED)
+    tensors = {name: weights[name] for name in kernels if name in weights}
+    if (both := tensors.pop("lstm_kernel", None)) is not None:
+        inner, recurrent = np.split(both, [len(both) - trunk.units])
+        tensors |= {"lstm_kernel/input": inner, "lstm_kernel/recurrent": recurrent}
     return {name: Tensor(array.size, float(np.mean(array == 0))) for name, array in tensors.items()}
 
 
@@ -137,10 +148,15 @@ def _schedule(target: float, ramp: int) -> Any:
 
 
 def _skipped(trunk: Trunk) -> dict[str, str]:
-    embeddings = [f"embedding_{k}" for k in range(len(trunk.code_sizes))]
-    reasons = dict.fromkeys(embeddings, "a row is a name's only meaning")
-    reasons |= dict.fromkeys(("conv_bias", "lstm_bias", "head_bias"), "biases are few")
-    return reasons | {"head_kernel": "small, and calibration rests on it"}
+    reasons = {}
+    for name in trunk.weight_shapes:
+        if name.startswith("embedding_"):
+            reasons[name] = "a row is a name's only meaning"
+        elif name.endswith("_bias"):
+            reasons[name] = "biases are few"
+        elif name in _SPARED:
+            reasons[name] = _SPARED[name]
+    return reasons
 
 
 def _check(report: PruningReport) -> None:

@@ -15,13 +15,20 @@ _IR_VERSION = 8
 
 
 class Value:
-    """A tensor that a node will give; `+`, `-` and `*` record nodes."""
+    """A tensor that a node will give; `+`, `-`, `*` and `/` record nodes."""
 
     def __init__(self, recorder: "Recorder", name: str, width: int | None = None) -> None:
         self.recorder, self.name, self.width = recorder, name, width
 
-    def __add__(self, other: "Value") -> "Value":
-        return self.recorder.node("Add", [self, other], width=self.width)
+    def __add__(self, other: "Value | float") -> "Value":
+        term = other if isinstance(other, Value) else np.float32(other)
+        return self.recorder.node("Add", [self, term], width=self.width)
+
+    def __sub__(self, other: "Value") -> "Value":
+        return self.recorder.node("Sub", [self, other], width=self.width)
+
+    def __truediv__(self, other: "Value") -> "Value":
+        return self.recorder.node("Div", [self, other], width=self.width)
 
     def __mul__(self, other: "Value") -> "Value":
         wider = other if self.width == 1 else self

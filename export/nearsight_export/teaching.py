@@ -44,6 +44,7 @@ class Teaching:
         taught = self._teacher([codes, numbers])[0]
         with tf.GradientTape() as tape:
             loss = self._loss(taught, self._pupil([codes, numbers], training=True)[0], present)
+            loss = tf.add_n([loss, *self._pupil.losses])
         variables = self._pupil.trainable_variables
         self._optimiser.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         return loss

@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from nearsight.trunk import CONV_WIDTH, Ops, Trunk, Weights, gated, heads, step
+from nearsight.trunk import Trunk, Weights, heads, step
+from nearsight_export.unrolled import UNROLLED
 from nearsight_training.network import window_model
 from nearsight_training.tensorflow import tf
 
@@ -91,47 +90,14 @@ def window_function(trunk: Trunk, weights: Weights, length: int) -> Traced:
 
 
 def unrolled_window_function(trunk: Trunk, weights: Weights, size: int) -> Traced:
-    """The same graph with the LSTM as `ceil(T / 2)` cells of plain operators, which remembers nothing between calls."""
+    """The same graph with an LSTM as so many cells of plain operators, which remembers nothing between calls."""
     ops = TensorOps()
 
     def call(codes: Any, numbers: Any, length: Any) -> dict[str, Any]:
-        # Tables instead of arithmetic on the length: the quantiser would want ranges for whole numbers as well.
-        present = tf.gather(np.tri(size + 1, size, -1, dtype=np.float32)[:, :, np.newaxis], length)[0]
-        last_pair = tf.gather((np.arange(size + 1, dtype=np.int32) - 1) // 2, length)
-        pooled = _pooled_frames(ops, trunk, weights, codes[0], numbers[0], present)
-        embedding = tf.gather(_unrolled_cells(ops, trunk, weights, pooled), last_pair)
-        return {"heads": heads(ops, trunk, weights, embedding), "embedding": embedding}
+        read, embedding = UNROLLED[trunk.kind](ops, trunk, weights, codes, numbers, length)
+        return {"heads": heads(ops, trunk, weights, read), "embedding": embedding}
 
     return _traced(call, _window_specs(trunk, size), tf.Module())
-
-
-def _pooled_frames(ops: Ops, trunk: Trunk, weights: Weights, codes: Any, numbers: Any, present: Any) -> Any:
-    """The convolution's frames `(T, F)`, those not `present` `(T, 1)` zeroed, pooled in pairs: `(ceil(T / 2), F)`."""
-    size = codes.shape[0]
-    embedded = [ops.lookup(weights[f"embedding_{k}"], codes, k) for k in range(len(trunk.code_sizes))]
-    rows = ops.concat([*embedded, numbers])
-    padded = tf.pad(rows, [[CONV_WIDTH - 1, 0], [0, 0]])
-    taps = ops.concat([padded[tap : tap + size] for tap in range(CONV_WIDTH)])
-    frames = ops.relu(ops.dense(taps, weights["conv_kernel"], weights["conv_bias"]))
-    even = tf.pad(frames * present, [[0, size % 2], [0, 0]])
-    pairs = tf.reshape(even, [(size + 1) // 2, 2 * trunk.filters])
-    return ops.maximum(pairs[:, : trunk.filters], pairs[:, trunk.filters :])
-
-
-def _unrolled_cells(ops: Ops, trunk: Trunk, weights: Weights, pooled: Any) -> Any:
-    """`h` after every pair: `(P, F)` → `(P, U)`.
-
-    The frames' part of the gates, with the bias, is one product for all pairs. Were the bias added in every cell, the
-    integer converter would quantise it once, for the first cell's scale, and use it in all of them.
-    """
-    inner, recurrent = np.split(weights["lstm_kernel"], [trunk.filters])
-    projected = ops.dense(pooled, inner, weights["lstm_bias"])
-    h, c = gated(ops, trunk, projected[:1], np.zeros((1, trunk.units), np.float32))
-    states = [h]
-    for pair in range(1, pooled.shape[0]):
-        h, c = gated(ops, trunk, projected[pair : pair + 1] + tf.matmul(h, recurrent), c)
-        states.append(h)
-    return tf.concat(states, 0)
 
 
 def _traced(call: Callable[..., dict[str, Any]], inputs: list[Any], owner: Any) -> Traced:

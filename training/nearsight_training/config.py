@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from nearsight.spec import Reset
+from nearsight.trunk import Kind
 
 __all__ = [
     "Asked",
@@ -174,8 +175,12 @@ Asked = Target | Inactive | Label  # what is answered by yes or no
 
 
 class Size(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The network's width. The defaults are the article's."""
+    """The network's kind (a module of `nearsight.networks`) and width. The defaults are the article's.
 
+    `filters` are a frame's numbers, of which an `lstm` has none, and `units` the embedding's.
+    """
+
+    network: Kind = "cnn_lstm"
     filters: int = 64
     units: int = 100
     largest_embedding: int = 16

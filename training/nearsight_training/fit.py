@@ -137,7 +137,10 @@ def fit(
 
 
 class _Step:
-    """One step of the optimiser and one check, each traced once for batches of any size."""
+    """One step of the optimiser and one check, each traced once for batches of any size.
+
+    What the network's own layers add to the loss (see `layers.Encoding`) is learned from and not reported.
+    """
 
     def __init__(self, model: Any, loss: BatchLoss, optimiser: Any, before: Callable[[int], None] | None) -> None:
         self.model, self.loss, self.optimiser, self.before = model, loss, optimiser, before
@@ -185,7 +188,8 @@ class _Step:
         variables = self.model.trainable_variables
         with tf.GradientTape() as tape:
             loss, weight = self.loss(self.model([codes, numbers], training=True)[0], labels, next_codes)
-        gradients = tape.gradient(loss, variables, unconnected_gradients="zero")
+            whole = loss + weight * tf.add_n(self.model.losses) if self.model.losses else loss
+        gradients = tape.gradient(whole, variables, unconnected_gradients="zero")
         return loss, weight, [tf.convert_to_tensor(gradient) for gradient in gradients]
 
     def _moved(self, weight: Any, *gradients: Any) -> None:

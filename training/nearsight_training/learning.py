@@ -9,9 +9,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from nearsight.errors import InputError
 from nearsight.heads import BinaryHead, Head, NextEventHead, ValueHead, activations, values_of
 from nearsight.spec import Spec
 from nearsight.trunk import Trunk
+from nearsight_training.anomaly import anomalies, scale_in_words
 from nearsight_training.answers import Answers, answers, probabilities, scored, valued
 from nearsight_training.augmentation import Augmenter
 from nearsight_training.calibration import conformal, platt, temperature, threshold
@@ -31,6 +33,7 @@ from nearsight_training.transfer import begun, parent_of, widened
 
 __all__ = ["Learned", "calibrated_heads", "cutoff_of", "learn", "measured", "rebuilt", "rehearsal_of", "trunk_of"]
 
+_FEWEST_OF_VAE = 2
 _TAUGHT = "learning from trees"
 _TAUGHT_RATE = 0.6  # of the learning rate
 
@@ -54,7 +57,12 @@ class Learned:
 
 
 def trunk_of(spec: Spec, heads: tuple[Head, ...], size: Size) -> Trunk:
-    """The network's shape. An embedding is as wide as the square root of its codes, at most `largest_embedding`."""
+    """The network's shape. An embedding is as wide as the square root of its codes, at most `largest_embedding`.
+
+    Raises `InputError` where the units aren't enough for its kind.
+    """
+    if size.network == "vae" and size.units < _FEWEST_OF_VAE:
+        raise InputError(f"a vae needs at least {_FEWEST_OF_VAE} units, one for the anomaly, received {size.units}")
     widths = [min(size.largest_embedding, max(2, round(np.sqrt(codes)))) for codes in spec.code_sizes]
     return Trunk(
         code_sizes=spec.code_sizes,
@@ -62,6 +70,7 @@ def trunk_of(spec: Spec, heads: tuple[Head, ...], size: Size) -> Trunk:
         numbers=len(spec.number_names),
         filters=size.filters,
         units=size.units,
+        kind=size.network,
         activations=activations(heads),
     )
 
@@ -117,7 +126,7 @@ def learn(
         taught=names,
         answers=given,
         metrics=measured(heads, test, given, cutoff),
-        notes=(*notes, *_imprecise(heads, checked, config)),
+        notes=(*notes, *_imprecise(heads, checked, config), *_scale(trunk, model, validation)),
     )
 
 
@@ -135,6 +144,11 @@ def _imprecise(heads: tuple[Head, ...], given: Answers, config: LogConfig | Tabl
             chances = probabilities(np.concatenate([given.events, given.asks]), head)
             if head.threshold > chances.max(initial=0.0):
                 yield f"{head.name}: no threshold has a precision of {least:g} on validation: the answer is always no"
+
+
+def _scale(trunk: Trunk, model: Any, validation: Histories) -> Iterator[str]:
+    if trunk.kind == "vae":
+        yield scale_in_words(anomalies(model, validation))
 
 
 def _taught(

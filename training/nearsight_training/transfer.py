@@ -51,6 +51,11 @@ def parent_of(config: LogConfig | TableConfig) -> Parent | None:
     found, size, trunk = model_id(parent.weights), config.size, parent.run.trunk
     if origin.weights not in ("", found):
         raise InputError(f"{origin.run} must hold the weights {origin.weights}, received {found}: it was trained again")
+    if {trunk.kind, size.network} != {"cnn_lstm"}:
+        raise InputError(
+            f"a training may begin with a cnn_lstm alone, received {origin.run} of kind {trunk.kind} for a {size.network}: "
+            "leave --from or --network out"
+        )
     if (trunk.filters, trunk.units) != (size.filters, size.units):
         raise InputError(
             f"{origin.run} has {trunk.filters} filters and {trunk.units} units, received {size.filters} and "

@@ -1,0 +1,59 @@
+"""What a step is written in: the few operations that every runtime offers, and the sizes that shape a network."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+__all__ = ["Ops", "Shapes", "Sizes", "Tensors"]
+
+Shapes = dict[str, tuple[int, ...]]
+Tensors = Mapping[str, Any]  # weights by name, in the form that the library wants them
+
+
+class Sizes(Protocol):
+    """The widths that a network is built from."""
+
+    @property
+    def row_size(self) -> int:
+        """D, of an embedded row."""
+        ...
+
+    @property
+    def filters(self) -> int:
+        """F, of a frame."""
+        ...
+
+    @property
+    def units(self) -> int:
+        """U, of the embedding."""
+        ...
+
+
+class Ops(Protocol):
+    """What a library must offer to run a step; tensors are 2-D, batch first, and know `+`, `-`, `*` and `/`."""
+
+    def lookup(self, table: Any, codes: Any, column: int) -> Any:
+        """Rows of `table` `(V, E)` for the codes in one column of `codes` `(B, K)`."""
+
+    def concat(self, parts: Sequence[Any]) -> Any:
+        """Join along the last axis."""
+
+    def slice(self, x: Any, start: int, stop: int) -> Any:
+        """Columns `start` to `stop`."""
+
+    def dense(self, x: Any, kernel: Any, bias: Any) -> Any:
+        """`x @ kernel + bias`."""
+
+    def maximum(self, x: Any, y: Any) -> Any:
+        """The larger of two, element by element."""
+
+    def relu(self, x: Any) -> Any:
+        """The positive part."""
+
+    def sigmoid(self, x: Any) -> Any:
+        """The logistic function."""
+
+    def tanh(self, x: Any) -> Any:
+        """The hyperbolic tangent."""
+
+    def softmax(self, x: Any) -> Any:
+        """Probabilities along the last axis."""
