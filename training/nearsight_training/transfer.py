@@ -53,7 +53,7 @@ def parent_of(config: LogConfig | TableConfig) -> Parent | None:
         raise InputError(f"{origin.run} must hold the weights {origin.weights}, received {found}: it was trained again")
     if {trunk.kind, size.network} != {"cnn_lstm"}:
         raise InputError(
-            f"a training may begin with a cnn_lstm alone, received {origin.run} of kind {trunk.kind} for a {size.network}: "
+            f"a training may begin with a cnn_lstm alone, received {origin.run} ({trunk.kind}) for a {size.network}: "
             "leave --from or --network out"
         )
     if (trunk.filters, trunk.units) != (size.filters, size.units):
