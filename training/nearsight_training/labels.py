@@ -86,7 +86,7 @@ def _labels(asked: _Asked, target: Target | Inactive, first_later: NDArray[np.in
 def _in_time(asked: _Asked, hits: NDArray[np.int64], first_later: NDArray[np.int64], within: float) -> Found:
     first = hits[np.searchsorted(hits, first_later)]
     horizon = asked.times + within
-    happened = (first < asked.ends) & (np.append(asked.log.times, np.inf)[first] <= horizon)
+    happened = (first < asked.ends) & (asked.log.times.take(first, mode="clip") <= horizon)
     return happened, horizon <= asked.until
 
 
