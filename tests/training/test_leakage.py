@@ -3,10 +3,14 @@
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from nearsight.errors import InputError
 from nearsight_training.config import LogConfig, Target
 from nearsight_training.labels import event_labels
+from nearsight_training.leakage import _by_number
+from nearsight_training.metrics import auc
 from nearsight_training.preparation import prepare
 from training.conftest import DAY, make_log
 
@@ -124,3 +128,13 @@ def known_with_the_event(log, answers, generator):
 @pytest.mark.parametrize("field", [known_of_many, known_with_the_event])
 def test_a_column_that_is_filled_for_others_too_or_with_the_event_alone_passes(field):
     assert prepare(shop_of_few_buyers(field), CONFIG).histories.labels.size
+
+
+@given(st.lists(st.tuples(st.sampled_from([np.nan, 0.0, 1.0, 2.0, 3.0]), st.integers(0, 1)), min_size=2))
+def test_a_number_tells_as_much_as_the_best_of_three_ways_to_rank_it(pairs):
+    values, labels = np.array([value for value, _ in pairs]), np.array([label for _, label in pairs], np.int8)
+    assume(0 < labels.sum() < len(labels))
+    missing = np.isnan(values)
+    ways = [missing.astype(float), np.where(missing, np.inf, values), np.where(missing, -np.inf, values)]
+    found = [auc(labels, each) for each in ways]
+    assert _by_number(values, labels) == pytest.approx(max(max(each, 1 - each) for each in found))

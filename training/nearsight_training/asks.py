@@ -11,6 +11,8 @@ from nearsight_training.split import TEST, Plan
 
 __all__ = ["Asks", "drawn_asks"]
 
+_AT_ONCE = 100_000  # events whose waits are looked at together: they stay in the processor's cache
+
 
 @dataclass(frozen=True)
 class Asks:
@@ -54,17 +56,21 @@ def _in_silences(log: EventLog, config: LogConfig, split: Plan, last: float) -> 
     following[log.starts[1:] - 1] = np.inf
     span = np.minimum(following, last) - log.times
     events = np.flatnonzero((span > 0) & np.repeat(split.users != TEST, log.lengths))
-    begin, end = (each[events, np.newaxis] for each in (log.times, following))
     generator = np.random.default_rng(config.fitting.seed)
     times, waits = generator.random(len(events) * config.asks), np.repeat(span[events], config.asks)
     generator.shuffle(waits)
     times *= waits
-    times = times.reshape(len(events), config.asks)
-    times += begin
-    times[(times <= begin) | (times >= end) | (times > last)] = np.inf
-    times.sort(1)
-    inside = times < np.inf
-    return np.repeat(events, np.count_nonzero(inside, 1)), times[inside]
+    del waits
+    kept, lasting = np.empty(len(events), np.int64), []
+    for start in range(0, len(events), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        begin, end = (each[events[part], np.newaxis] for each in (log.times, following))
+        some = times.reshape(-1, config.asks)[part] + begin
+        some[(some <= begin) | (some >= end) | (some > last)] = np.inf
+        some.sort(1)
+        kept[part] = np.count_nonzero(some < np.inf, 1)
+        lasting.append(some[some < np.inf])
+    return np.repeat(events, kept), np.concatenate([*lasting, np.zeros(0)])
 
 
 def _at(log: EventLog, moments: NDArray[np.float64]) -> _Asked:

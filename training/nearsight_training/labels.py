@@ -173,7 +173,7 @@ def _in_time(
 ) -> Found:
     first = hits[np.searchsorted(hits, first_later)]
     horizon = asked.times + within
-    happened = (first < asked.ends) & (np.append(asked.log.times, np.inf)[first] <= horizon)
+    happened = (first < asked.ends) & (asked.log.times.take(first, mode="clip") <= horizon)
     return happened, horizon <= asked.until
 
 

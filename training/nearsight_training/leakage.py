@@ -109,9 +109,22 @@ def _telling(
     if values.dtype.kind != "f":
         column = 1 + [category.name for category in spec.categories].index(field)
         return _by_name(histories.codes[known, column], labels, owners)
+    return _by_number(values, labels)
+
+
+def _by_number(values: NDArray[np.float64], labels: NDArray[np.int8]) -> float:
+    """By whether a value is missing, and by its rank where a missing one is the highest or the lowest of all.
+
+    The three come from one sort of the known values: each pair of a yes and a no is of known values, or isn't.
+    """
     missing = np.isnan(values)
-    scores = [missing.astype(np.float64), np.where(missing, np.inf, values), np.where(missing, -np.inf, values)]
-    return max(_either_way(labels, each) for each in scores)
+    lost_yes, lost_no = float(missing[labels == 1].mean()), float(missing[labels == 0].mean())
+    both_known, both_lost = (1 - lost_yes) * (1 - lost_no), lost_yes * lost_no
+    ranked = both_known * auc(labels[~missing], values[~missing]) if both_known else 0.0
+    highest = ranked + lost_yes * (1 - lost_no) + both_lost / 2
+    lowest = ranked + (1 - lost_yes) * lost_no + both_lost / 2
+    alone = lost_yes * (1 - lost_no) + (both_lost + both_known) / 2
+    return max(max(found, 1 - found) for found in (highest, lowest, alone))
 
 
 def _by_name(codes: NDArray[np.int32], labels: NDArray[np.int8], owners: NDArray[np.int64]) -> float:

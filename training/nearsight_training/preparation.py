@@ -1,5 +1,6 @@
 """From a log to encoded, labelled, split histories."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,8 @@ from nearsight_training.targets import check_targets
 
 __all__ = ["Prepared", "prepare", "prepare_split", "split_labels"]
 
+_AT_ONCE = 1_000_000  # questions that are answered together, so that what it takes in between stays small
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -65,8 +68,10 @@ def prepare_split(log: EventLog, config: LogConfig, split: Plan) -> Prepared:
     log = coarse(log, spec.groups)
     check_columns(log, spec.fields, config.targets, config.trusted)
     encoder, begins = Encoder(spec), segment_starts(spec.reset, log.times, log.starts, len(log.times))
-    codes, numbers = encoder.columns(log.names, log.times, log.fields, begins)
-    asks = drawn_asks(log, config, split)
+    with ThreadPoolExecutor(1) as aside:  # NumPy works outside of Python's lock: a log takes both cores
+        questions = aside.submit(_questions, log, config, split, encoder, begins)
+        codes, numbers = encoder.columns(log.names, log.times, log.fields, begins)
+        labels = _stacked([split_labels(log, each, split) for each in config.targets], len(log.times), np.int8)
     every = Histories(
         codes=codes,
         numbers=numbers,
@@ -75,15 +80,14 @@ def prepare_split(log: EventLog, config: LogConfig, split: Plan) -> Prepared:
         fresh=np.isin(np.arange(len(log.times)), begins),
         times=log.times,
         names=log.names,
-        labels=_stacked([split_labels(log, each, split) for each in config.targets], len(log.times), np.int8),
+        labels=labels,
         values=_stacked([_split_values(log, each, split) for each in config.values], len(log.times), np.float32),
         next_codes=_next_codes(log, config, spec, codes, visible, split),
         fields={name: log.fields[name] for name in spec.fields},
-        **_questions(log, config, split, encoder, asks, begins),
+        **questions.result(),
     )
-    lengths = np.add.reduceat(visible, log.starts, dtype=np.int64)
-    histories = every.shortened(lengths)
-    del every
+    histories = every.shortened(np.add.reduceat(visible, log.starts, dtype=np.int64))
+    del every, codes, numbers, labels, questions
     heads = heads_of(spec, config, histories)
     check_answers(histories, TRAIN, spec, [target.name for target in config.targets], config.trusted)
     rough = [_checked(histories, index, target.name, split) for index, target in enumerate(config.targets)]
@@ -120,23 +124,36 @@ def _before_the_test(log: EventLog, split: Plan) -> NDArray[np.bool_]:
 
 
 def _questions(
-    log: EventLog, config: LogConfig, split: Plan, encoder: Encoder, asks: Asks, begins: NDArray[np.int64]
+    log: EventLog, config: LogConfig, split: Plan, encoder: Encoder, begins: NDArray[np.int64]
 ) -> dict[str, NDArray[Any]]:
+    asks = drawn_asks(log, config, split)
+    size = len(asks.times)
+    codes, numbers = encoder.now_columns(np.zeros(0), np.zeros(0))
+    found: dict[str, NDArray[Any]] = {
+        "ask_codes": np.empty((size, codes.shape[1]), codes.dtype),
+        "ask_numbers": np.empty((size, numbers.shape[1]), numbers.dtype),
+        "ask_labels": np.empty((size, len(config.targets)), np.int8),
+        "ask_values": np.empty((size, len(config.values)), np.float32),
+    }
+    for start in range(0, size, _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        some = Asks(asks.history[part], asks.after[part], asks.times[part])
+        for name, array in zip(found, _answered(log, config, split, encoder, some, begins), strict=True):
+            found[name][part] = array
+    return {"ask_history": asks.history, "ask_after": asks.after, "ask_time": asks.times, **found}
+
+
+def _answered(
+    log: EventLog, config: LogConfig, split: Plan, encoder: Encoder, asks: Asks, begins: NDArray[np.int64]
+) -> tuple[NDArray[Any], ...]:
+    """The questions' codes, numbers, labels and values."""
     until = np.where(split.users[asks.history] == TEST, split.until, split.train_until)
     labels = [ask_labels(log, each, asks.history, asks.after, asks.times, until) for each in config.targets]
     values = [ask_values(log, each, asks.history, asks.after, asks.times, until) for each in config.values]
     last = log.starts[asks.history] + asks.after - 1
     first = begins[np.searchsorted(begins, last, "right") - 1]
-    codes, numbers = encoder.now_columns(asks.times - log.times[last], asks.times - log.times[first])
-    return {
-        "ask_history": asks.history,
-        "ask_after": asks.after,
-        "ask_time": asks.times,
-        "ask_codes": codes,
-        "ask_numbers": numbers,
-        "ask_labels": _stacked(labels, len(asks.times), np.int8),
-        "ask_values": _stacked(values, len(asks.times), np.float32),
-    }
+    rows = encoder.now_columns(asks.times - log.times[last], asks.times - log.times[first])
+    return (*rows, _stacked(labels, len(asks.times), np.int8), _stacked(values, len(asks.times), np.float32))
 
 
 def _next_codes(
