@@ -48,10 +48,10 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Against(msgspec.Struct, frozen=True, kw_only=True):
-    """The recommended artifact against the default's: times as small, times as fast, and the score's paired change."""
+    """The recommended artifact against the default's: shares of its bytes and its step time, the score's change."""
 
-    smaller: float
-    faster: float
+    size: float
+    time: float
     change: Interval
 
 
@@ -92,8 +92,8 @@ def verdict(trial: Trial, default: Trial, against: Against, figure: str) -> str:
     low, high = sorted((sign * change.low, sign * change.high))
     changed = f"{sign * change.value:+.4f} ({low:+.4f} to {high:+.4f})".replace("-", "−")
     return (
-        f"Take trial {trial.number} ({choices}): its file is {against.smaller:.2f} times smaller than the default's, "
-        f"its step {against.faster:.2f} times faster, and validation {figure} changes by {changed}. "
+        f"Take trial {trial.number} ({choices}): its file has {against.size:.2f} times the default's bytes, its step "
+        f"takes {against.time:.2f} times as long, and validation {figure} changes by {changed}. "
         f"It has {RULE.format(figure=figure)}."
     )
 

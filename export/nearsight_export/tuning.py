@@ -161,8 +161,8 @@ class _Search:
         ahead = {trial.number: self._ahead(top, trial) for trial in winners}
         chosen = recommended(winners, ahead)
         against = Against(
-            smaller=default.values[2] / chosen.values[2],
-            faster=default.values[1] / chosen.values[1],
+            size=chosen.values[2] / default.values[2],
+            time=chosen.values[1] / default.values[1],
             change=self._ahead(chosen, default),
         )
         self.progress.finish(f"{len(winners)} of {len(trials)} trials are on the Pareto front")

@@ -87,16 +87,16 @@ def test_what_is_recommended_is_beaten_by_nobody(drawn):
     ("figure", "said"), [("AUC", "AUC changes by −0.0020 (−0.0050 to +0.0010)"), ("log loss", "+0.0020 (−0.0010 to")]
 )
 def test_the_sentence_gives_the_change_of_the_figure_itself(figure, said):
-    against = Against(smaller=4.0, faster=2.0, change=Interval(-0.002, -0.005, 0.001))
+    against = Against(size=0.25, time=0.5, change=Interval(-0.002, -0.005, 0.001))
     sentence = verdict(SMALL, LARGE, against, figure)
     assert said in sentence
-    assert "4.00 times smaller" in sentence
-    assert "2.00 times faster" in sentence
+    assert "0.25 times the default's bytes" in sentence
+    assert "0.50 times as long" in sentence
     assert sentence.count("smallest product of step time and size") == 1
 
 
 def test_the_default_can_be_kept():
-    assert verdict(LARGE, LARGE, Against(smaller=1, faster=1, change=SAME), "AUC").startswith("Keep the default")
+    assert verdict(LARGE, LARGE, Against(size=1, time=1, change=SAME), "AUC").startswith("Keep the default")
 
 
 def test_a_trial_without_figures_has_no_values():
