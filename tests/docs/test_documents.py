@@ -76,7 +76,10 @@ def test_the_python_in_a_document_runs(document: Path, tmp_path: Path, monkeypat
 def test_the_questions_in_the_readme_can_be_asked(tmp_path: Path) -> None:
     (declaration,) = blocks(ROOT / "README.md", "toml")
     (tmp_path / "shop.toml").write_text(declaration)
-    assert [target.name for target in read_declaration(tmp_path / "shop.toml").config().targets] == ["buys", "leaves"]
+    config = read_declaration(tmp_path / "shop.toml").config()
+    assert config.next_item is not None
+    asked = [each.name for each in (*config.targets, *config.values, config.next_item)]
+    assert asked == ["buys", "leaves", "spend", "next_product"]
 
 
 def test_the_architecture_names_files_that_are_there() -> None:
