@@ -53,7 +53,7 @@ CONFIG = LogConfig(
 @pytest.fixture(scope="session")
 def run_path(tmp_path_factory):
     path = tmp_path_factory.mktemp("benchmarks") / "run"
-    train_log(shop(300, 7), CONFIG, path)
+    train_log(shop(600, 7), CONFIG, path)
     run = load_run(path)
     weights = calibrated(load_weights(path), run.heads)
     folder = path / "artifacts"

@@ -58,7 +58,7 @@ def test_questions_may_be_declared_in_a_file(shop: Path, tmp_path: Path) -> None
     assert [head["name"] for head in told["heads"]] == ["buys", "leaves", "next_event"]
     assert told["config"]["targets"] == [
         BUYS | {"name": "buys", **UNUSED, "decision": BEST_F1},
-        LEAVES | {"name": "leaves", "active_within_seconds": 2 * DAY, "decision": BEST_F1},
+        LEAVES | {"name": "leaves", "active_within_seconds": 2 * DAY, "rhythm": None, "decision": BEST_F1},
     ]
     assert told["spec"]["reset"]["gap_seconds"] == 43_200.0
     assert told["config"]["fitting"]["teach"] is False

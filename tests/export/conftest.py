@@ -109,7 +109,7 @@ def run_path(tmp_path_factory):
         window=WINDOW,
         data={"users": USERS},
     )
-    save_run(path, run, WEIGHTS, labelled(lived(1), 2))
+    save_run(path, run, WEIGHTS, labelled(lived(1), 4))
     return path
 
 

@@ -132,7 +132,7 @@ def test_the_score_is_the_mean_auc_on_validation(prepared):
     heads = [msgspec.structs.replace(prepared.heads[0], name=name, start=at) for at, name in enumerate("ab")]
     chances = rng.random((size, 2)).astype(np.float32)
     judge = Judge(double, heads, None)
-    given = Replay(chances, chances[:0], chances[:0], chances[:0])
+    given = Replay(chances, chances[:0], chances[:0], chances[:0], chances[:0])
     each = [
         roc_auc_score(double.labels[known, at], chances[known, at])
         for at, known in ((at, double.labels[:, at] >= 0) for at in (0, 1))
@@ -140,7 +140,7 @@ def test_the_score_is_the_mean_auc_on_validation(prepared):
     assert judge.score(given) == pytest.approx(np.mean(each))
     logits = np.log(chances / (1 - chances))
     assert judge.score(Answers(logits, logits[:0])) == pytest.approx(np.mean(each))
-    ahead = judge.ahead(given, Replay(1 - chances, *[chances[:0]] * 3))
+    ahead = judge.ahead(given, Replay(1 - chances, *[chances[:0]] * 4))
     assert ahead.value == pytest.approx(2 * np.mean(each) - 1)
     assert ahead.low < ahead.value < ahead.high
     assert judge.ahead(given, given).low == judge.ahead(given, given).high == 0
@@ -148,10 +148,10 @@ def test_the_score_is_the_mean_auc_on_validation(prepared):
 
 def test_without_a_question_the_score_is_minus_the_log_loss_of_the_next_event(prepared):
     validation, head = prepared.histories.select(VALIDATION), msgspec.structs.replace(prepared.heads[1], start=0)
-    judge, known = Judge(validation, [head], None), validation.next_codes > 0
+    judge, known = Judge(validation, [head], None), validation.next_codes[:, 0] > 0
     chances = np.random.default_rng(2).dirichlet([1] * head.size, len(known)).astype(np.float32)
-    given = Replay(chances, chances[:0], chances[:0], chances[:0])
-    expected = np.log(chances[known, validation.next_codes[known] - 1]).mean()
+    given = Replay(chances, chances[:0], chances[:0], chances[:0], chances[:0])
+    expected = np.log(chances[known, validation.next_codes[known, 0] - 1]).mean()
     assert judge.score(given) == pytest.approx(expected, rel=1e-6)
     assert judge.figure == "log loss"
     assert judge.ahead(given, given).value == 0

@@ -61,8 +61,8 @@ def _in_silences(log: EventLog, config: LogConfig, split: Plan, last: float) -> 
     generator.shuffle(waits)
     times *= waits
     del waits
-    kept, lasting = np.empty(len(events), np.int64), []
-    for start in range(0, len(events), _AT_ONCE):
+    kept, lasting = np.zeros(len(events), np.int64), []
+    for start in range(0, len(events) if config.asks else 0, _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
         begin, end = (each[events[part], np.newaxis] for each in (log.times, following))
         some = times.reshape(-1, config.asks)[part] + begin
