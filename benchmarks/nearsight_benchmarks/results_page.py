@@ -17,6 +17,7 @@ from nearsight.errors import InputError, NearsightError
 from nearsight_benchmarks.cdnow import CrossFit
 from nearsight_benchmarks.groups import grouped
 from nearsight_benchmarks.results import Entry, Results, read_results
+from nearsight_benchmarks.scale import Scale
 from nearsight_benchmarks.verdict import duration, kilobytes, times
 from nearsight_export.questions import asked
 from nearsight_training.gate import compared, verdict
@@ -33,6 +34,18 @@ Figures of one host, with the commands that give them. Ratios carry over to othe
 cdnow.json runs/cdnow runs/eshop2008 runs/online_retail runs/bpic2012` makes this page of them."""
 
 
+def read_scale(path: Path) -> Scale:
+    """Read what the benchmark of scale wrote. Raises `InputError` where it is missing or something else."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Scale)
+    except OSError as error:
+        raise InputError(
+            f"{path} can't be read ({error.strerror}): pass what nearsight_benchmarks.scale wrote"
+        ) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} isn't a benchmark of scale ({error}): run nearsight_benchmarks.scale") from error
+
+
 def read_crossfit(path: Path) -> CrossFit:
     """Read what the cross-fitting wrote. Raises `InputError` where it is missing or something else."""
     try:
@@ -45,7 +58,7 @@ def read_crossfit(path: Path) -> CrossFit:
         raise InputError(f"{path} isn't a cross-fitting's result ({error}): run nearsight_benchmarks.cdnow") from error
 
 
-def render(results: Results, crossfit: CrossFit, runs: Sequence[Run] = ()) -> str:
+def render(results: Results, crossfit: CrossFit, runs: Sequence[Run] = (), scale: Scale | None = None) -> str:
     """The whole page as Markdown; `runs` are of public data sets."""
     parts = [
         _INTRODUCTION,
@@ -55,6 +68,7 @@ def render(results: Results, crossfit: CrossFit, runs: Sequence[Run] = ()) -> st
         *_latency(results),
         *_ratios(results),
         *_starts(results),
+        *(_scaled(scale) if scale else ()),
         *_caveats(results),
     ]
     return "\n\n".join(parts) + "\n"
@@ -175,6 +189,23 @@ def _starts(results: Results) -> Iterator[str]:
     yield f"`score_many`, features included, one core: {rates}."
 
 
+def _scaled(scale: Scale) -> Iterator[str]:
+    read, trained = scale.sequences, scale.epochs
+    yield "## A large log, and an epoch"
+    yield _code(scale.command)
+    stages = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in read.seconds.items())
+    yield (
+        f"From a CSV file of {read.events:,} events of {read.users:,} users ({read.file_megabytes:.0f} MB) to encoded, "
+        f"labelled and split histories with {read.questions:,} questions: {stages}; {read.cpu_seconds:.1f} s of all "
+        f"cores together, {read.peak_megabytes:,.0f} MB at the peak of the process. Medians of {read.processes}."
+    )
+    yield (
+        f"An epoch over {trained.histories:,} histories of {trained.length} events, the check of validation included: "
+        f"{trained.median_seconds:.1f} s, {trained.cpu_seconds_per_epoch:.1f} s of all cores together, "
+        f"{trained.peak_megabytes:,.0f} MB at the peak."
+    )
+
+
 def _caveats(results: Results) -> Iterator[str]:
     yield "## Protocol and caveats"
     left_out = [f"Left out: {name}, because {reason}." for name, reason in results.skipped.items()]
@@ -204,11 +235,13 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("results", type=Path, metavar="RESULTS.json", help="what nearsight bench wrote")
     parser.add_argument("crossfit", type=Path, metavar="CDNOW.json", help="what nearsight_benchmarks.cdnow wrote")
     parser.add_argument("runs", type=Path, nargs="*", metavar="RUN", help="what nearsight train wrote of public data")
+    parser.add_argument("--scale", type=Path, metavar="SCALE.json", help="what nearsight_benchmarks.scale wrote")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/RESULTS.md"), help="the page")
     options = parser.parse_args(arguments)
     try:
         runs = [load_run(path) for path in options.runs]
-        page = render(read_results(options.results), read_crossfit(options.crossfit), runs)
+        scale = read_scale(options.scale) if options.scale else None
+        page = render(read_results(options.results), read_crossfit(options.crossfit), runs, scale)
     except NearsightError as error:
         parser.error(str(error))
     write_atomically(options.out, page.encode())

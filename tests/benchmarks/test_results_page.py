@@ -8,6 +8,7 @@ from nearsight_benchmarks.cdnow import CrossFit
 from nearsight_benchmarks.groups import grouped
 from nearsight_benchmarks.results import write_results
 from nearsight_benchmarks.results_page import main, render
+from nearsight_benchmarks.scale import Epochs, Scale, Sequences
 from nearsight_training.gate import verdict
 from nearsight_training.metrics import Interval
 from nearsight_training.run import load_run
@@ -87,3 +88,25 @@ def test_other_files_are_refused_in_words_and_nothing_is_written(content, tmp_pa
     assert end.value.code == 2
     assert "nearsight_benchmarks.cdnow" in capsys.readouterr().err
     assert not (tmp_path / "RESULTS.md").exists()
+
+
+def test_a_large_log_is_told_by_its_stages_and_an_epoch_by_its_seconds():
+    read = Sequences(
+        events=5_000_000, users=150_000, questions=9_900_000, file_megabytes=230.2,
+        seconds={"read": 1.25, "prepare": 6.0}, cpu_seconds=14.7, process_seconds=9.0, peak_megabytes=1591.3, processes=3,
+    )  # fmt: skip
+    trained = Epochs(
+        histories=25_000,
+        length=32,
+        seconds=(12.0,),
+        median_seconds=12.0,
+        cpu_seconds_per_epoch=20.5,
+        peak_megabytes=1437.8,
+    )
+    scale = Scale(
+        sequences=read, epochs=trained, seed=1, load_average=(0.1, 0.2), host=invented.HOST, command="python -m scale"
+    )
+    page = render(invented.results(), CROSSFIT, scale=scale)
+    assert "5,000,000 events of 150,000 users (230 MB)" in page
+    assert "read 1.2 s, prepare 6.0 s; 14.7 s of all cores together, 1,591 MB" in page
+    assert "25,000 histories of 32 events, the check of validation included: 12.0 s, 20.5 s of all cores" in page
