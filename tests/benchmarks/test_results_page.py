@@ -93,7 +93,8 @@ def test_other_files_are_refused_in_words_and_nothing_is_written(content, tmp_pa
 def test_a_large_log_is_told_by_its_stages_and_an_epoch_by_its_seconds():
     read = Sequences(
         events=5_000_000, users=150_000, questions=9_900_000, file_megabytes=230.2,
-        seconds={"read": 1.25, "prepare": 6.0}, cpu_seconds=14.7, process_seconds=9.0, peak_megabytes=1591.3, processes=3,
+        seconds={"read": 1.25, "prepare": 6.0},
+        cpu_seconds=14.7, process_seconds=9.0, peak_megabytes=1591.3, processes=3,
     )  # fmt: skip
     trained = Epochs(
         histories=25_000,
