@@ -18,6 +18,7 @@ from nearsight_training.run import Run
 __all__ = ["Graphs", "Lengths", "at_lengths"]
 
 _FUSED_PRECISIONS = ("fp32", "int8")  # what other tools would ship
+_WITH_LSTM = ("cnn_lstm", "lstm")
 
 Graphs = dict[tuple[str, str, int], bytes]  # window graphs by (precision, member, length)
 
@@ -43,7 +44,8 @@ def at_lengths(
     for path in sorted(artifacts.glob("*/window.onnx")):
         graphs |= {(path.parent.name, path.name, size): path.read_bytes() for size in sizes}
     made = sorted(artifacts.glob("*/window.tflite"))
-    fused = [f"{path.parent.name}/{FUSED}" for path in made if path.parent.name in _FUSED_PRECISIONS]
+    precisions = _FUSED_PRECISIONS if run.trunk.kind in _WITH_LSTM else ()
+    fused = [f"{path.parent.name}/{FUSED}" for path in made if path.parent.name in precisions]
     for size in sizes:
         wanted = list(fused)
         if size == run.window:

@@ -6,7 +6,9 @@ import pytest
 
 from nearsight.backends.reference import NumpyOps
 from nearsight.trunk import Activation, Trunk, step
+from nearsight_training.layers import Anomaly, Encoding
 from nearsight_training.network import assign, build, canonical, window_model
+from nearsight_training.tensorflow import tf, tf_keras
 
 KINDS = ("lstm", "cnn", "mlp", "vae")
 # Float32 has 1.2e-7 per operation, of numbers that stay below about 10; sums and means are in another order.
@@ -105,3 +107,30 @@ def test_a_bag_of_events_has_no_order_but_for_the_newest():
     first, second = model([codes, numbers])[0], model([codes[:, shuffled], numbers[:, shuffled]])[0]
     assert first.numpy()[:, -1] == pytest.approx(second.numpy()[:, -1], abs=CLOSE)
     assert np.abs(first.numpy()[:, 0] - second.numpy()[:, 0]).max() > 1e-3
+
+
+def test_what_an_autoencoder_adds_to_the_loss_leaves_padding_out():
+    """The divergence of N(mean, variance) from N(0, 1), by hand, and half the sum of squares (unit variance)."""
+    mean, variance = np.array([[1.0, 2.0], [9.0, 9.0]]), np.array([[1.0, 4.0], [7.0, 7.0]])
+    present = np.array([1.0, 0.0])
+    encoding, anomaly = Encoding(), Anomaly()
+    encoding([tf.constant(x, tf.float32) for x in (mean, np.log(variance), present)], training=True)
+    by_hand = ((1 + 1 - 1 - 0) + (4 + 4 - 1 - np.log(4))) / 2
+    assert float(encoding.losses[0]) == pytest.approx(Encoding.WEIGHT * by_hand, rel=1e-6)
+    rows, decoded = tf.constant([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]]), tf.constant([[1.0, 0.0, 0.0], [5.0, 5.0, 5.0]])
+    scores = anomaly([rows, decoded, tf.constant(present, tf.float32)], training=True)
+    assert scores.numpy()[:, 0] == pytest.approx([13 / 3, 25])
+    assert float(anomaly.losses[0]) == pytest.approx(Encoding.WEIGHT * 13 / 2)
+    anomaly([rows, decoded, tf.constant(present, tf.float32)])
+    assert anomaly.losses == []
+
+
+def test_a_latent_vector_is_drawn_in_training_alone():
+    mean, spread, present = tf.fill([20_000, 1], 3.0), tf.fill([20_000, 1], float(np.log(0.25))), tf.ones([20_000])
+    tf_keras.utils.set_random_seed(0)
+    drawn = Encoding()([mean, spread, present], training=True).numpy()
+    assert (drawn.mean(), drawn.std()) == (
+        pytest.approx(3.0, abs=0.02),
+        pytest.approx(0.5, abs=0.02),
+    )  # 5 standard errors
+    assert np.array_equal(Encoding()([mean, spread, present]), mean)
