@@ -18,7 +18,7 @@ def bag(tmp_path_factory):
     """A bag of events that was trained for an epoch, and its bundle."""
     fitting = msgspec.structs.replace(CONFIG.fitting, epochs=1, teach=False)
     config = msgspec.structs.replace(CONFIG, fitting=fitting, size=Size(filters=4, units=6))
-    log = log_of(shop(300, 7), config)
+    log = log_of(shop(600, 7), config)
     source = Source(name="shop", sha256="", rows=1, users=len(log.users))
     return made(prepare(log, config), config, source, "mlp", tmp_path_factory.mktemp("networks"))
 

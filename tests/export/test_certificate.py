@@ -144,7 +144,8 @@ def test_figures_of_a_head_against_a_count_by_hand(made):
     logits = np.log(made.exam.expected[:, 0] / (1 - made.exam.expected[:, 0]))
     assert found.heads["purchase"].flipped == pytest.approx(((logits < 0) & (logits >= -shift)).mean(), abs=1e-3)
     assert found.heads["cart"].flipped == 0.0
-    assert found.heads["purchase"].auc_change == pytest.approx(0.0, abs=1e-6)  # a shift changes no order
+    # A shift changes no order, but float32 may round two neighbours to one: that is half a pair of some 170,000.
+    assert found.heads["purchase"].auc_change == pytest.approx(0.0, abs=5e-6)
     assert found.heads["purchase"].decisions == int((made.exam.histories.labels[:, 0] >= 0).sum())
 
 
