@@ -166,6 +166,8 @@ def test_a_cluster_of_few_users_is_none():
     rng = np.random.default_rng(0)
     near, far = rng.normal(0, 0.01, (500, 2)), rng.normal(50, 0.01, (LEAST_USERS - 1, 2))
     assert clusters(np.concatenate([near, far]).astype(np.float32), 1) is None
+    two = np.concatenate([rng.normal(place, 0.1, (LEAST_USERS + 5, 2)) for place in (0, 5)]).astype(np.float32)
+    assert np.bincount(clusters(two, 1).places).tolist() == [LEAST_USERS + 5] * 2
     blobs = [rng.normal(place, 0.1, (LEAST_USERS + 5, 2)) for place in (0, 5, 10)]
     found = clusters(np.concatenate(blobs).astype(np.float32), 1)
     assert np.bincount(found.places).tolist() == [LEAST_USERS + 5] * 3

@@ -20,7 +20,7 @@ from nearsight_training.habits import Difference, distinct
 __all__ = ["LEAST_USERS", "Found", "centred", "clusters", "folded", "named"]
 
 LEAST_USERS = 20  # in a segment: the centre of fewer could tell what one of them did
-_COUNTS = range(3, 9)
+_COUNTS, _FEWEST = range(3, 9), range(2, 3)
 _SILHOUETTE_USERS, _FIT_USERS = 2000, 5000
 _HALVINGS = 5
 _STARTS = 3
@@ -40,27 +40,17 @@ class Found(msgspec.Struct, frozen=True):
 
 
 def clusters(embeddings: Embeddings, seed: int) -> Found | None:
-    """Cluster embeddings `(H, U)`; None where no number of clusters leaves each of them enough users."""
-    from sklearn.metrics import silhouette_score
+    """Cluster embeddings `(H, U)` into three to eight, or two where no such number leaves each of them enough users.
 
+    None where two are too many as well.
+    """
     _, _, points = _standardised(embeddings)
-    best: tuple[float, Any] | None = None
-    for count in _COUNTS:
-        if len(points) < count * LEAST_USERS:
-            break
-        model = _fitted(points, count, seed)
-        sizes = np.bincount(model.predict(points), minlength=count)
-        if sizes.min() < LEAST_USERS:
-            continue
-        sample = min(len(points), _SILHOUETTE_USERS)
-        score = float(silhouette_score(points, model.predict(points), sample_size=sample, random_state=seed))
-        if best is None or score > best[0]:
-            best = score, model
+    best = _best(points, _COUNTS, seed) or _best(points, _FEWEST, seed)
     if best is None:
         return None
-    places = best[1].predict(points)
+    silhouette, places = best
     order = np.argsort(-np.bincount(places), kind="stable")
-    return Found(np.argsort(order)[places], best[0], _stability(points, len(order), seed))
+    return Found(np.argsort(order)[places], silhouette, _stability(points, len(order), seed))
 
 
 def folded(embeddings: Embeddings, places: NDArray[np.int64]) -> tuple[Floats, Floats]:
@@ -122,6 +112,24 @@ def _words(traits: list[Difference], count: int) -> Iterator[str]:
     for trait in traits:
         topics.setdefault(trait.topic, trait.words)
     yield from list(topics.values())[:count]
+
+
+def _best(points: Floats, counts: range, seed: int) -> tuple[float, NDArray[np.int64]] | None:
+    """The highest silhouette of clusters that all have enough users, and each user's cluster."""
+    from sklearn.metrics import silhouette_score
+
+    best: tuple[float, NDArray[np.int64]] | None = None
+    for count in counts:
+        if len(points) < count * LEAST_USERS:
+            break
+        places = _fitted(points, count, seed).predict(points)
+        if np.bincount(places, minlength=count).min() < LEAST_USERS:
+            continue
+        sample = min(len(points), _SILHOUETTE_USERS)
+        score = float(silhouette_score(points, places, sample_size=sample, random_state=seed))
+        if best is None or score > best[0]:
+            best = score, places
+    return best
 
 
 def _standardised(embeddings: Embeddings) -> tuple[Floats, Floats, Floats]:
