@@ -8,7 +8,6 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
@@ -36,7 +35,7 @@ from nearsight_training.log import log_of
 from nearsight_training.metrics import Interval
 from nearsight_training.preparation import Prepared, prepare
 from nearsight_training.progress import SILENT, Progress
-from nearsight_training.run import Run, Source, save_run
+from nearsight_training.run import Source
 
 __all__ = ["Asked", "Compared", "Networks", "asked", "compared", "config_of", "made", "table"]
 
@@ -102,29 +101,14 @@ def made(
 ) -> tuple[Path, Path]:
     """Train a network of that kind and export it; returns its run and its bundle below `folder`.
 
-    There are no simpler models beside it, as `nearsight train` has them: they'd be the same for all. Raises as training
-    and export do.
+    Raises as training and export do.
     """
     from nearsight_export.export import export
-    from nearsight_training.learning import learn
+    from nearsight_training.train import train_prepared
 
     config = msgspec.structs.replace(config, size=msgspec.structs.replace(config.size, network=kind))
-    learned = learn(prepared, config, None, progress)
-    run = Run(
-        name=kind,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        config=config,
-        source=source,
-        spec=prepared.spec,
-        trunk=learned.trunk,
-        heads=learned.heads,
-        window=learned.window,
-        metrics=learned.metrics,
-        taught=learned.taught,
-        history=learned.epochs,
-    )
     path, bundle = folder / kind, folder / f"{kind}.nsight"
-    save_run(path, run, learned.weights, prepared.histories)
+    train_prepared(prepared, config, source, path, progress)
     export(path, ExportConfig(variants=("int8",)), bundle, progress)
     return path, bundle
 

@@ -9,6 +9,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -24,7 +25,7 @@ from nearsight_training.gate import compared, verdict
 from nearsight_training.metrics import Interval
 from nearsight_training.run import Run, load_run
 
-__all__ = ["read_crossfit", "render"]
+__all__ = ["read_figures", "render"]
 
 _INTRODUCTION = """\
 # Results
@@ -34,28 +35,18 @@ Figures of one host, with the commands that give them. Ratios carry over to othe
 cdnow.json runs/cdnow runs/eshop2008 runs/online_retail runs/bpic2012` makes this page of them."""
 
 
-def read_scale(path: Path) -> Scale:
-    """Read what the benchmark of scale wrote. Raises `InputError` where it is missing or something else."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Scale)
-    except OSError as error:
-        raise InputError(
-            f"{path} can't be read ({error.strerror}): pass what nearsight_benchmarks.scale wrote"
-        ) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} isn't a benchmark of scale ({error}): run nearsight_benchmarks.scale") from error
+Figures = TypeVar("Figures", CrossFit, Scale)
 
 
-def read_crossfit(path: Path) -> CrossFit:
-    """Read what the cross-fitting wrote. Raises `InputError` where it is missing or something else."""
+def read_figures(path: Path, kind: type[Figures], maker: str) -> Figures:
+    """Read what the module `maker` wrote. Raises `InputError` where it is missing or something else."""
+    maker = f"nearsight_benchmarks.{maker}"
     try:
-        return msgspec.json.decode(path.read_bytes(), type=CrossFit)
+        return msgspec.json.decode(path.read_bytes(), type=kind)
     except OSError as error:
-        raise InputError(
-            f"{path} can't be read ({error.strerror}): pass what nearsight_benchmarks.cdnow wrote"
-        ) from error
+        raise InputError(f"{path} can't be read ({error.strerror}): pass what {maker} wrote") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} isn't a cross-fitting's result ({error}): run nearsight_benchmarks.cdnow") from error
+        raise InputError(f"{path} isn't what {maker} writes ({error}): run python -m {maker}") from error
 
 
 def render(results: Results, crossfit: CrossFit, runs: Sequence[Run] = (), scale: Scale | None = None) -> str:
@@ -240,8 +231,8 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     try:
         runs = [load_run(path) for path in options.runs]
-        scale = read_scale(options.scale) if options.scale else None
-        page = render(read_results(options.results), read_crossfit(options.crossfit), runs, scale)
+        scale = read_figures(options.scale, Scale, "scale") if options.scale else None
+        page = render(read_results(options.results), read_figures(options.crossfit, CrossFit, "cdnow"), runs, scale)
     except NearsightError as error:
         parser.error(str(error))
     write_atomically(options.out, page.encode())

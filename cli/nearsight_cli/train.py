@@ -17,36 +17,18 @@ from nearsight_training.declaration import Columns, Declaration, Leaves, WillDo,
 if TYPE_CHECKING:
     from nearsight_training.run import Run
 
-__all__ = ["asked_options", "decided", "declared", "every_name", "questions_asked", "register", "show", "train"]
+__all__ = ["register", "train"]
 
 _DECLARED = (  # what a file of questions says in their place
-    *(
-        "user",
-        "time",
-        "event",
-        "every",
-        "field",
-        "category",
-        "group",
-        "trust",
-        "min_users",
-        "reset_after",
-        "reset_events",
-    ),
+    *("user", "time", "event", "every", "field", "category", "group", "trust"),
+    *("min_users", "reset_after", "reset_events"),
     *("drop_missing", "drop_duplicates", "most_per_minute"),
     *("target", "within", "inactive", "active_within", "next_event"),
 )
 _DECIDED = ("precision", "miss_costs")
 _LOG_ONLY = (
-    *_DECLARED,
-    "questions",
-    "split",
-    "cutoff",
-    "window",
-    "event_dropout",
-    "time_jitter",
-    "pretrain_epochs",
-    "origin",
+    *(*_DECLARED, "questions", "split", "cutoff", "window"),
+    *("event_dropout", "time_jitter", "pretrain_epochs", "origin"),
 )
 _SPELLED = {"origin": "from"}  # options whose names are words of the language
 
@@ -127,12 +109,12 @@ def train(
             fitting=fitting,
         )
     else:
-        asked = declared(questions, given, name) or Declaration(
+        asked = _declared(questions, given, name) or Declaration(
             log=Columns(
                 user=user,
                 time=time,
                 event=event,
-                every=every_name(given, every),
+                every=_every(given, every),
                 fields=tuple(field) or None,
                 categories=tuple(category),
                 groups=dict(map(grouping, group)),
@@ -146,7 +128,7 @@ def train(
                 duplicates="drop" if drop_duplicates else LOG.clean.duplicates,
                 most_per_minute=most_per_minute,
             ),
-            question=decided(questions_asked(target, within, inactive, active_within, name), precision, miss_costs),
+            question=_decided(_questions(target, within, inactive, active_within, name), precision, miss_costs),
             next_event=next_event,
         )
         config = replace(
@@ -165,18 +147,12 @@ def train(
     show(_trained(source, config, folder), folder, json)
 
 
-def asked_options(context: typer.Context) -> set[str]:
-    """Which of the options that declare columns and questions were given."""
-    return {name for name in (*_DECLARED, *_DECIDED) if _is_given(context, name)}
-
-
 def _is_given(context: typer.Context, name: str) -> bool:
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
 
-def declared(file: Path | None, given: set[str], name: str) -> Declaration | None:
-    """What a file declares, None without one. Raises `InputError` where options declare something as well."""
+def _declared(file: Path | None, given: set[str], name: str) -> Declaration | None:
     if file is None:
         return None
     twice = [*(option for option in (*_DECLARED, *_DECIDED) if option in given), *(["name"] if name else [])]
@@ -186,14 +162,13 @@ def declared(file: Path | None, given: set[str], name: str) -> Declaration | Non
     return read_declaration(file)
 
 
-def every_name(given: set[str], every: str) -> str | None:
-    """What to call every row, None where a column says it. Raises `InputError` where both are given."""
+def _every(given: set[str], every: str) -> str | None:
     if {"every", "event"} <= given:
         raise InputError("--every is for a log without a column of events, received --event as well: drop one of them")
     return (every or LOG.every) if "every" in given else None
 
 
-def questions_asked(
+def _questions(
     events: list[str], within: str | None, inactive: str | None, active_within: str | None, name: str
 ) -> tuple[WillDo | Leaves, ...]:
     """The questions that the options ask; a name is that of the only one, or of the first."""
@@ -217,7 +192,7 @@ def _decision(precision: float | None, miss_costs: float | None) -> Decision:
         raise InputError(f"{error}: correct --precision or --miss-costs") from error
 
 
-def decided(
+def _decided(
     questions: tuple[WillDo | Leaves, ...], precision: float | None, miss_costs: float | None
 ) -> tuple[WillDo | Leaves, ...]:
     """The same questions, all decided alike."""
@@ -245,6 +220,7 @@ def _trained(source: Path, config: LogConfig | TableConfig, folder: Path) -> "Ru
 def show(run: "Run", folder: Path, json: bool) -> None:
     """Print what a training found: JSON, or a table of the test and what comes next."""
     from nearsight_cli.output import print_json, print_prose, print_table, print_text
+    from nearsight_export.beside import judged
     from nearsight_training.gate import verdict
 
     if json:
@@ -257,30 +233,11 @@ def show(run: "Run", folder: Path, json: bool) -> None:
     for name, gate in run.gates.items():
         for sentence in verdict(name, gate):
             print_prose(sentence)
-    for sentence in _beside(run):
+    for sentence in judged(run.beside):
         print_prose(sentence)
     for note in run.notes:
         print_prose(f"Note: {note}")
     print_text(f"\nThe run is in {folder}. Next: nearsight export {folder}")
-
-
-def _beside(run: "Run") -> list[str]:
-    """The segments in a line each, and what the alarm does."""
-    from nearsight.profile import percent
-
-    lines = []
-    found, vigilance = run.beside.segmentation, run.beside.vigilance
-    if found:
-        lines.append(f"Segments of users (stability {found.stability:.2f} of 1):")
-        for segment in found.segments:
-            rates = "".join(f"; {name}: yes in {percent(rate)}" for name, rate in segment.rates.items())
-            lines.append(f"  {percent(segment.share)} {segment.name}{rates}")
-    if vigilance:
-        lines.append(
-            f"Unusual users: {percent(vigilance.flagged.value)} of test users were ever flagged, "
-            f"{percent(vigilance.alarm.false_alarms)} was asked for."
-        )
-    return lines
 
 
 def _rows(run: "Run") -> list[list[str]]:

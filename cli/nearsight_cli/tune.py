@@ -1,4 +1,4 @@
-"""`nearsight tune`: an event log in, many small trainings, and the run of the configuration that is recommended."""
+"""`nearsight tune`: a run and its log in, many small trainings, and the run of what is recommended."""
 
 import shlex
 import sys
@@ -6,15 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from msgspec.structs import replace
 
-from nearsight_cli import options
 from nearsight_cli.manual import manual
-from nearsight_cli.options import LOG
 from nearsight_cli.output import Json
-from nearsight_cli.train import asked_options, decided, declared, every_name, questions_asked
-from nearsight_training.config import Cleaning, LogConfig
-from nearsight_training.declaration import Columns, Declaration, seconds
+from nearsight_training.declaration import seconds
 
 if TYPE_CHECKING:
     from nearsight_export.recommendation import Trial
@@ -35,63 +30,18 @@ _SHOWN = {  # choices in the table, of which there's no room for all
 def register(app: typer.Typer) -> None:
     """Add the command."""
     examples = [
-        "nearsight tune events.csv --user user_id --time timestamp --target purchase --within 7d --budget 20m",
-        "nearsight tune events.csv --questions shop.toml --trials 2 --out runs/shop",
+        "nearsight tune runs/events events.csv --budget 20m",
+        "nearsight tune runs/events events.csv --trials 2",
     ]
     after = "Next: nearsight export FOLDER/best packs the recommended run; the same command again goes on."
     app.command(epilog=manual(examples, after))(tune)
 
 
 def tune(
-    context: typer.Context,
-    source: options.Source,
-    questions: options.Questions = None,
-    user: options.User = LOG.user,
-    time: options.Time = LOG.time,
-    event: options.Event = "event",
-    every: options.Every = "",
-    field: options.Fields = [],  # noqa: B006 - typer reads the default and hands in a list of its own
-    category: options.Categories = [],  # noqa: B006
-    trust: options.Trusted = [],  # noqa: B006
-    min_users: options.MinUsers = LOG.min_users,
-    target: options.Targets = [],  # noqa: B006
-    within: options.Within = None,
-    inactive: options.InactiveFor = None,
-    active_within: options.ActiveWithin = None,
-    name: options.Name = "",
-    precision: options.Precision = None,
-    miss_costs: options.MissCosts = None,
-    next_event: options.NextEvent = LOG.next_event,
-    split: options.SplitOption = options.Split.time,
-    cutoff: options.Cutoff = "",
-    test_share: options.TestShare = LOG.test_share,
-    validation_share: options.ValidationShare = LOG.validation_share,
-    reset_after: options.ResetAfter = None,
-    reset_events: options.ResetEvents = None,
-    drop_missing: options.DropMissing = False,
-    drop_duplicates: options.DropDuplicates = False,
-    most_per_minute: options.MostPerMinute = None,
-    window: options.Window = LOG.window,
-    filters: options.Filters = LOG.size.filters,
-    units: options.Units = LOG.size.units,
-    epochs: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="At most so many passes over the data, in every trial.",
-            rich_help_panel="The network",
-        ),
-    ] = LOG.fitting.epochs,
-    teach: Annotated[
-        bool,
-        typer.Option(
-            "--teach/--no-teach",
-            help="Let the recommended run learn from LightGBM, too.",
-            rich_help_panel="The network",
-        ),
-    ] = LOG.fitting.teach,
-    seed: options.Seed = LOG.fitting.seed,
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A run of an event log, around which to search.", show_default=False)
+    ],
+    source: Annotated[Path, typer.Argument(metavar="LOG", help="The file that it was trained on.", show_default=False)],
     budget: Annotated[
         str,
         typer.Option(
@@ -109,54 +59,23 @@ def tune(
     ] = Path("runs", "tuned"),
     json: Json = False,
 ) -> None:
-    """Look for a network that is smaller and faster and ranks as well, and train it.
+    """Look for a network that is smaller and faster than a run's and ranks as well, and train it.
 
-    Each trial is converted and timed, and judged on the validation users. The first one is the default configuration,
-    or what --filters, --units and --window say.
+    Columns, questions, split and seed are the run's. The first trial is its network; each is converted and timed, and
+    judged on the validation users.
     """
-    given = asked_options(context)
-    asked = declared(questions, given, name) or Declaration(
-        log=Columns(
-            user=user,
-            time=time,
-            event=event,
-            every=every_name(given, every),
-            fields=tuple(field) or None,
-            categories=tuple(category),
-            trusted=tuple(trust),
-            min_users=min_users,
-            reset_after=reset_after,
-            reset_events=reset_events,
-        ),
-        clean=Cleaning(
-            missing="drop" if drop_missing else LOG.clean.missing,
-            duplicates="drop" if drop_duplicates else LOG.clean.duplicates,
-            most_per_minute=most_per_minute,
-        ),
-        question=decided(questions_asked(target, within, inactive, active_within, name), precision, miss_costs),
-        next_event=next_event,
-    )
-    config = replace(
-        asked.config(),
-        split=split.value,
-        cutoff=cutoff or None,
-        test_share=test_share,
-        validation_share=validation_share,
-        window=window,
-        size=replace(LOG.size, filters=filters, units=units),
-        fitting=replace(LOG.fitting, epochs=epochs, teach=teach, seed=seed),
-    )
-    tuned = _tuned(source, config, out, seconds(budget), trials)
+    tuned = _tuned(run, source, out, seconds(budget), trials)
     show(tuned, out, json)
     if tuned.is_stopped:
         raise typer.Exit(_STOPPED)
 
 
-def _tuned(source: Path, config: LogConfig, out: Path, budget: float, trials: int | None) -> "Tuned":
+def _tuned(run: Path, source: Path, out: Path, budget: float, trials: int | None) -> "Tuned":
     from nearsight_cli.progress import Drawn
-    from nearsight_export.tuning import Limits
+    from nearsight_export.tuning import Limits, configuration
     from nearsight_export.tuning import tune as search
 
+    config = configuration(run, source)
     command = shlex.join(["nearsight", *sys.argv[1:]])
     with Drawn() as progress:
         return search(source, config, out, Limits(budget, trials), progress, command)

@@ -22,7 +22,6 @@ from nearsight_training.answers import Walker
 from nearsight_training.beside import Beside, Segmentation
 from nearsight_training.discovery import last_embeddings
 from nearsight_training.histories import SPLITS, Histories
-from nearsight_training.network import assign, build
 from nearsight_training.run import Run
 from nearsight_training.segments import centred
 
@@ -33,7 +32,7 @@ def anchored(run: Run, before: Weights, after: Weights, heads: tuple[Head, ...],
     """What the run offers beside its heads, for the weights `after` a pass; `heads` are those calibrated after it."""
     beside = run.beside
     train, validation, test = (histories.select(SPLITS.index(name)) for name in SPLITS)
-    old, new = _walker(run, before), _walker(run, after)
+    old, new = Walker(run.trunk, before), Walker(run.trunk, after)
     if beside.segmentation is not None:
         beside = msgspec.structs.replace(beside, segmentation=_recentred(beside.segmentation, old, new, train))
     head = next((head for head in heads if isinstance(head, NextEventHead) and head.field is None), None)
@@ -65,12 +64,6 @@ def compared(
             figures, flagged=float(second.mean()), flagged_by_one=float((first != second).mean())
         )
     return figures
-
-
-def _walker(run: Run, weights: Weights) -> Walker:
-    model = build(run.trunk)
-    assign(model, weights)
-    return Walker(model)
 
 
 def _recentred(found: Segmentation, old: Walker, new: Walker, train: Histories) -> Segmentation:

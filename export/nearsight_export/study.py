@@ -1,6 +1,5 @@
 """A search's memory: optuna's journal in the folder, which a later call goes on with."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +13,7 @@ from optuna.trial import TrialState
 from nearsight.errors import InputError
 from nearsight_export.recommendation import Trial
 from nearsight_training.config import LogConfig
+from nearsight_training.train import sha256
 
 __all__ = ["JOURNAL", "Study", "check_folder"]
 
@@ -74,7 +74,7 @@ class Study:
     def _check_subject(self, folder: Path, source: Path, config: LogConfig) -> None:
         """Raises `InputError` where the folder's trials are of another log or configuration."""
         subject = {
-            "log": hashlib.sha256(source.read_bytes()).hexdigest(),
+            "log": sha256(source),
             "config": json.loads(msgspec.json.encode(config)),
         }
         known = self._study.user_attrs.get(_SUBJECT)

@@ -21,9 +21,9 @@ from nearsight_training.metrics import Interval
 from nearsight_training.preparation import Prepared, prepare
 from nearsight_training.progress import SILENT, Progress
 from nearsight_training.run import Run, check_place, load_run
-from nearsight_training.train import check_seed, train_log
+from nearsight_training.train import sha256, train_log
 
-__all__ = ["BEST", "Limits", "Tuned", "tune"]
+__all__ = ["BEST", "Limits", "Tuned", "configuration", "tune"]
 
 BEST, _RESULT, _ARTIFACTS = "best", "tuning.json", "trials"
 _PACKAGES = ("nearsight", "optuna", "tensorflow", "ai-edge-litert")
@@ -78,6 +78,29 @@ class Tuned(msgspec.Struct, frozen=True, kw_only=True):
         return next(trial for trial in self.trials if trial.number == number)
 
 
+def configuration(run: Path, source: Path) -> LogConfig:
+    """The configuration of a run, to search around it.
+
+    Raises `InputError` where the run can't be read, is of a wide table, began with another run, whose size it must
+    keep, or learned from another file than `source`.
+    """
+    found = load_run(run)
+    if not isinstance(found.config, LogConfig):
+        raise InputError(f"a search needs a run of an event log, received {run}, of a table: train one on a log")
+    if found.config.origin is not None:
+        raise InputError(
+            f"a search needs a run that began fresh, received {run}, which keeps the size of another: "
+            "train one without --from"
+        )
+    try:
+        known = sha256(source)
+    except OSError as error:
+        raise InputError(f"{source} can't be read ({error.strerror}): pass the log that {run} learned from") from error
+    if known != found.source.sha256:
+        raise InputError(f"{run} learned from another {found.source.name} than {source}: pass that one, or train again")
+    return found.config
+
+
 def tune(
     source: Path, config: LogConfig, out: Path, limits: Limits, progress: Progress = SILENT, command: str = ""
 ) -> Tuned:
@@ -89,7 +112,6 @@ def tune(
     """
     deadline = time.monotonic() + limits.seconds
     limits.check()
-    check_seed(config)
     check_place(out / BEST)
     check_folder(out)
     prepared = _prepared(source, config, progress)

@@ -1,27 +1,28 @@
 """`nearsight tune` as a person runs it: small real trials, what is printed, and how it ends."""
 
+import json
+import shutil
 from pathlib import Path
 
 import msgspec
 import pytest
 
 import nearsight_export.tuning
-from cli.conftest import SMALL, Outcome, examples_of, nearsight
-from cli.test_bad_input import log, refused
+from cli.conftest import Outcome, examples_of, nearsight
+from cli.test_bad_input import refused
 from nearsight_cli.app import app
 from nearsight_cli.tune import show
 from nearsight_export.tuning import Tuned
 from nearsight_training.run import load_run
 
-TUNE = ["tune", "events.csv", "--questions", "shop.toml", *SMALL]
-LOG = ["tune", "log.csv", "--user", "user_id", "--time", "timestamp", "--target", "purchase", "--within", "2d"]
+TUNE = ["tune", "runs/events", "events.csv"]
 
 
 @pytest.fixture(scope="module")
-def searched(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
+def searched(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
     """A search of two trials: its folder, and what the command said."""
     folder = tmp_path_factory.mktemp("search") / "tuned"
-    return folder, nearsight(*TUNE, "--trials", "2", "--out", folder, "--json", folder=shop)
+    return folder, nearsight(*TUNE, "--trials", "2", "--out", folder, "--json", folder=exported)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def test_what_is_printed_is_what_is_kept(searched: tuple[Path, Outcome], tuned: 
     done = searched[1]
     assert done.code == 0, done.err
     assert msgspec.json.decode(done.out, type=Tuned) == tuned
-    assert tuned.command.startswith("nearsight tune events.csv --questions shop.toml")
+    assert tuned.command.startswith("nearsight tune runs/events events.csv --trials 2")
     assert "Trial 1" in done.err
     assert "optuna" not in done.err
 
@@ -52,7 +53,7 @@ def test_the_trials_were_measured_and_the_recommended_one_is_a_run(
     assert (run.trunk.filters, run.trunk.units) == (chosen.choices["filters"], chosen.choices["units"])
     assert run.config.fitting.learning_rate == chosen.choices["learning_rate"]
     assert tuned.metrics == run.metrics
-    assert set(run.metrics) == {"buys", "leaves", "next_event"}
+    assert set(run.metrics) == {"purchase", "next_event"}
 
 
 def test_people_get_a_table_a_recommendation_and_what_comes_next(
@@ -64,41 +65,56 @@ def test_people_get_a_table_a_recommendation_and_what_comes_next(
     rows = [line.split()[0] for line in out.split("\n\n")[0].splitlines() if line[:1].isdigit()]
     assert set(map(int, rows)) == {*tuned.front, tuned.default}
     assert "smallest product of step time and size" in " ".join(out.split())
-    for head, name in (("buys", "auc"), ("leaves", "auc"), ("next_event", "log_loss")):
+    for head, name in (("purchase", "auc"), ("next_event", "log_loss")):
         assert f"  {head} {name.replace('_', ' ').replace('auc', 'AUC')} {tuned.metrics[head][name].value:.4f} (" in out
     assert f"Next: nearsight export {tuned.run}" in out
 
 
 def test_a_search_that_was_stopped_says_how_to_go_on(
-    shop: Path, tuned: Tuned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    exported: Path, tuned: Tuned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopped = msgspec.structs.replace(tuned, is_stopped=True, run=None)
     monkeypatch.setattr(nearsight_export.tuning, "tune", lambda *given: stopped)
-    done = nearsight("tune", "events.csv", "--out", tmp_path / "tuned", folder=shop)
+    done = nearsight(*TUNE, "--out", tmp_path / "tuned", folder=exported)
     assert (done.code, done.err) == (130, "")
     assert tuned.command in done.out
 
 
-@pytest.mark.parametrize(
-    ("options", "fragment"),
-    [
-        (["--budget", "soon"], "soon"),
-        (["--target", "purchse"], "purchse"),
-        (["--seed", str(2**32)], "seed"),
-        (["--out", "photos"], "photos exists and isn't a search"),
-        (["--out", "log.csv"], "log.csv, which is none"),
-        (["--out", "log.csv/below"], "log.csv"),
-        (["--precision", "0.5", "--miss-costs", "2"], "--miss-costs"),
-    ],
-)
-def test_bad_input_is_refused_before_anything_is_written(options: list[str], fragment: str, tmp_path: Path) -> None:
+@pytest.fixture
+def place(exported: Path, tmp_path: Path) -> Path:
+    """A folder with the runs of a log and of a table, their files, and what isn't a search."""
+    for run in ("events", "user_behavior_data"):
+        shutil.copytree(exported / "runs" / run, tmp_path / "runs" / run)
+    for name in ("events.csv", "orders.csv", "user_behavior_data.csv"):
+        shutil.copy(exported / name, tmp_path / name)
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos/cat.txt").write_text("miaow")
-    assert fragment in refused(log(tmp_path), *LOG, *options)
+    return tmp_path
 
 
-def test_a_missing_file(tmp_path: Path) -> None:
-    assert "log.csv" in refused(tmp_path, *LOG)
+@pytest.mark.parametrize(
+    ("arguments", "fragment"),
+    [
+        ([*TUNE, "--budget", "soon"], "soon"),
+        ([*TUNE, "--out", "photos"], "photos exists and isn't a search"),
+        ([*TUNE, "--out", "events.csv"], "events.csv, which is none"),
+        ([*TUNE, "--out", "events.csv/below"], "events.csv"),
+        (["tune", "photos", "events.csv"], "photos isn't a run"),
+        (["tune", "runs/events", "missing.csv"], "missing.csv can't be read"),
+        (["tune", "runs/events", "orders.csv"], "learned from another events.csv than orders.csv"),
+        (["tune", "runs/user_behavior_data", "user_behavior_data.csv"], "needs a run of an event log"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_written(arguments: list[str], fragment: str, place: Path) -> None:
+    assert fragment in refused(place, *arguments)
+
+
+def test_a_run_that_must_keep_anothers_size_is_refused(place: Path) -> None:
+    file = place / "runs/events/run.json"
+    run = json.loads(file.read_bytes())
+    run["config"]["origin"] = {"run": "runs/first", "weights": ""}
+    file.write_text(json.dumps(run))
+    assert "keeps the size of another" in refused(place, *TUNE)
 
 
 @pytest.mark.parametrize("example", examples_of("tune"), ids=" ".join)

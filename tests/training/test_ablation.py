@@ -9,7 +9,7 @@ import pytest
 from nearsight_training.ablation import Asked, asked_of, clock_columns, relying, shuffled, timeless
 from nearsight_training.config import Fitting, LogConfig, Size, Target
 from nearsight_training.gate import ENOUGH, Gate, Reliance, verdict
-from nearsight_training.learning import learn, rebuilt
+from nearsight_training.learning import learn
 from nearsight_training.metrics import Interval
 from nearsight_training.preparation import prepare
 from nearsight_training.split import TEST, TRAIN
@@ -53,7 +53,7 @@ def planted(request):
     prepared = prepare(made_log(request.param), CONFIG)
     learned = learn(prepared, CONFIG)
     gates = {"wave": Gate(figure="auc", users=0), "next_event": Gate(figure="log_loss", users=0)}
-    return request.param, relying(gates, rebuilt(learned, prepared), prepared, learned.heads, learned.answers, None, 0)
+    return request.param, relying(gates, learned.model, prepared, learned.heads, learned.answers, None, 0)
 
 
 @pytest.mark.parametrize("head", ["wave", "next_event"])

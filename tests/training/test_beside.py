@@ -1,6 +1,7 @@
 """Segments, habits and the alarm: planted kinds of users are found, planted strangers are flagged, few are nobody."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -22,7 +23,7 @@ from nearsight_training.habits import average, distinct
 from nearsight_training.metrics import Interval
 from nearsight_training.rates import rate
 from nearsight_training.run import load_histories, load_run, load_weights
-from nearsight_training.segments import LEAST_USERS, clusters, folded, named
+from nearsight_training.segments import LEAST_USERS, clusters, folded, named, told_apart
 from nearsight_training.train import train_log
 
 DAY = 86400.0
@@ -203,6 +204,19 @@ def test_what_sets_a_group_apart_by_hand():
     assert "buy: 100 % of events (all users 50 %)" in {each.sentence for each in second}
     assert average([*lookers, *buyers], SPEC).between_seconds == pytest.approx(DAY)
     assert average([*lookers, *buyers], SPEC).events == (0.0, 0.5, 0.5)
+
+
+def test_of_two_numbers_of_clusters_the_one_is_taken_whose_clusters_differ_in_what_users_do():
+    """Four blobs lie best apart, but two of them do the same: three segments are left."""
+    rng = np.random.default_rng(0)
+    blobs = [rng.normal(place, 0.1, (30, 1)) for place in (0, 4, 10, 20)]
+    embeddings = np.concatenate(blobs).astype(np.float32)
+    kinds = [[(1, MONDAY)], [(1, MONDAY)], [(2, MONDAY)], [(2, MONDAY), (2, MONDAY + DAY)]]
+    tallied = [tally(*events) for events in kinds for _ in range(30)]
+    assert np.bincount(clusters(embeddings, 1).places).tolist() == [30] * 4
+    found = clusters(embeddings, 1, partial(told_apart, tallied, SPEC))
+    assert np.bincount(found.places).tolist() == [60, 30, 30]
+    assert not any(segment.name.endswith(")") for segment in named(found, embeddings, tallied, SPEC))
 
 
 def test_equal_names_get_another_trait_or_a_number():

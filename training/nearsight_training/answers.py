@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearsight.heads import BinaryHead, Head, ValueHead
+from nearsight.trunk import Trunk, Weights
 from nearsight_training.histories import Histories
-from nearsight_training.network import takes_asks
+from nearsight_training.network import assign, build, takes_asks
 from nearsight_training.sequences import batches, crops, rounds
 from nearsight_training.tensorflow import tf
 
@@ -45,9 +46,11 @@ def answers(model: Any, histories: Histories) -> Answers:
 
 
 class Walker:
-    """A train graph made without asks, compiled once and run over whole histories as `answers` does."""
+    """A train graph without questions, compiled once and run over whole histories as `answers` does."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, trunk: Trunk, weights: Weights) -> None:
+        model = build(trunk)
+        assign(model, weights)
         self.units = int(model.outputs[1].shape[-1])
         self._run = tf.function(lambda codes, numbers: model([codes, numbers]), input_signature=_signature(model))
 

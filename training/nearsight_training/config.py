@@ -98,8 +98,8 @@ class Inactive(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Label(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="label"):
     """A yes/no question whose answer is a column that is filled in later, as with fraud that is found out.
 
-    `per` says of what it is: this event, this session (which ends after `session_gap_seconds` of silence; yes where one
-    of its rows says yes) or this user. The answer counts as known `delay_seconds` after the event, the session's last
+    `per` says of what: an event, a session (which ends after `session_gap_seconds` of silence, and is a yes where one
+    of its rows says so) or a user. The answer counts as known `delay_seconds` after the event, the session's last
     event or the user's first one. A value is yes where it is one of `yes`, or 1, true or yes where there are none; an
     empty one isn't known. The column is never read as a field.
     """

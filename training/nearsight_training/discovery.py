@@ -1,6 +1,7 @@
 """Finds what a trained network offers beside its heads, and measures it on the test users."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -17,7 +18,7 @@ from nearsight_training.metrics import Interval
 from nearsight_training.preparation import Prepared
 from nearsight_training.progress import SILENT, Progress
 from nearsight_training.rates import rate
-from nearsight_training.segments import LEAST_USERS, clusters, named
+from nearsight_training.segments import LEAST_USERS, clusters, named, told_apart
 from nearsight_training.split import TEST, TRAIN, VALIDATION
 
 __all__ = ["discovered", "last_embeddings"]
@@ -44,7 +45,7 @@ def discovered(
     progress.start("segments, habits, alarm", 2)
     tallied = tallies(train)
     embeddings = last_embeddings(walk, train)
-    clustered = clusters(embeddings, seed)
+    clustered = clusters(embeddings, seed, partial(told_apart, tallied, prepared.spec))
     segmentation = None
     if clustered is not None:
         segments = named(clustered, embeddings, tallied, prepared.spec)

@@ -31,7 +31,7 @@ from nearsight_training.split import TEST, TRAIN, VALIDATION
 from nearsight_training.teaching import taught
 from nearsight_training.transfer import begun, parent_of, widened
 
-__all__ = ["Learned", "calibrated_heads", "cutoff_of", "learn", "measured", "rebuilt", "rehearsal_of", "trunk_of"]
+__all__ = ["Learned", "calibrated_heads", "cutoff_of", "learn", "measured", "rehearsal_of", "trunk_of"]
 
 _FEWEST_OF_VAE = 2
 _TAUGHT = "learning from trees"
@@ -42,7 +42,7 @@ _TAUGHT_RATE = 0.6  # of the learning rate
 class Learned:
     """What one training gave: uncalibrated weights, calibrated heads, raw answers and figures on the test split.
 
-    `taught` names the heads that learned from trees as well.
+    `model` is the train graph that holds the weights. `taught` names the heads that learned from trees as well.
     """
 
     trunk: Trunk
@@ -54,6 +54,7 @@ class Learned:
     answers: Answers
     metrics: dict[str, dict[str, Interval]]
     notes: tuple[str, ...]
+    model: Any
 
 
 def trunk_of(spec: Spec, heads: tuple[Head, ...], size: Size) -> Trunk:
@@ -127,14 +128,8 @@ def learn(
         answers=given,
         metrics=measured(heads, test, given, cutoff),
         notes=(*notes, *_imprecise(heads, checked, config), *_scale(trunk, model, validation)),
+        model=model,
     )
-
-
-def rebuilt(learned: Learned, prepared: Prepared) -> Any:
-    """The train graph with what was learned."""
-    model = build(learned.trunk, asks=len(prepared.histories.ask_time) > 0)
-    assign(model, learned.weights)
-    return model
 
 
 def _imprecise(heads: tuple[Head, ...], given: Answers, config: LogConfig | TableConfig) -> Iterator[str]:

@@ -5,7 +5,7 @@ silhouette likes best (Rousseeuw 1987). How far that can be relied on is measure
 are compared by the adjusted Rand index (Hubert & Arabie 1985), 1 where both agree, 0 by chance.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -17,7 +17,7 @@ from nearsight.segment import Segment
 from nearsight.spec import Spec
 from nearsight_training.habits import Difference, distinct
 
-__all__ = ["LEAST_USERS", "Found", "centred", "clusters", "folded", "named"]
+__all__ = ["LEAST_USERS", "Found", "centred", "clusters", "folded", "named", "told_apart"]
 
 LEAST_USERS = 20  # in a segment: the centre of fewer could tell what one of them did
 _COUNTS, _FEWEST = range(3, 9), range(2, 3)
@@ -39,18 +39,26 @@ class Found(msgspec.Struct, frozen=True):
     stability: float
 
 
-def clusters(embeddings: Embeddings, seed: int) -> Found | None:
+def clusters(
+    embeddings: Embeddings, seed: int, are_told_apart: Callable[[NDArray[np.int64]], bool] = lambda _: True
+) -> Found | None:
     """Cluster embeddings `(H, U)` into three to eight, or two where no such number leaves each of them enough users.
 
-    None where two are too many as well.
+    Of numbers whose clusters `are_told_apart`, the one with the highest silhouette; of all, where nothing tells any
+    apart. None where two are too many as well.
     """
     _, _, points = _standardised(embeddings)
-    best = _best(points, _COUNTS, seed) or _best(points, _FEWEST, seed)
-    if best is None:
+    tried = _tried(points, _COUNTS, seed) or _tried(points, _FEWEST, seed)
+    if not tried:
         return None
-    silhouette, places = best
-    order = np.argsort(-np.bincount(places), kind="stable")
-    return Found(np.argsort(order)[places], silhouette, _stability(points, len(order), seed))
+    silhouette, places = next((each for each in tried if are_told_apart(each[1])), tried[0])
+    return Found(places, silhouette, _stability(points, int(places.max()) + 1, seed))
+
+
+def told_apart(tallied: list[Tally], spec: Spec, places: NDArray[np.int64]) -> bool:
+    """Whether what the users in each cluster do gives each of them a name of its own."""
+    names = _spoken(distinct(tallied, spec, places))
+    return len(set(names)) == len(names)
 
 
 def folded(embeddings: Embeddings, places: NDArray[np.int64]) -> tuple[Floats, Floats]:
@@ -93,17 +101,22 @@ def centred(segments: tuple[Segment, ...], embeddings: Embeddings, places: NDArr
 
 
 def _names(traits: list[list[Difference]]) -> list[str]:
-    """A name of each cluster's two foremost traits, of more where that is another's too, at last with a number."""
+    """A name of each cluster's foremost traits, with a number where it is another's too."""
+    seen: dict[str, int] = {}
+    numbered = []
+    for name in _spoken(traits):
+        seen[name] = seen.get(name, 0) + 1
+        numbered.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return numbered
+
+
+def _spoken(traits: list[list[Difference]]) -> list[str]:
+    """Each cluster's two foremost traits, more of them where those are another's too."""
     lengths = [_NAMED_TRAITS] * len(traits)
     for _ in range(1 + max(map(len, traits))):
         names = [", ".join(_words(each, length)) or "average" for each, length in zip(traits, lengths, strict=True)]
         lengths = [length + (names.count(name) > 1) for name, length in zip(names, lengths, strict=True)]
-    seen: dict[str, int] = {}
-    numbered = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        numbered.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return numbered
+    return names
 
 
 def _words(traits: list[Difference], count: int) -> Iterator[str]:
@@ -114,22 +127,21 @@ def _words(traits: list[Difference], count: int) -> Iterator[str]:
     yield from list(topics.values())[:count]
 
 
-def _best(points: Floats, counts: range, seed: int) -> tuple[float, NDArray[np.int64]] | None:
-    """The highest silhouette of clusters that all have enough users, and each user's cluster."""
+def _tried(points: Floats, counts: range, seed: int) -> list[tuple[float, NDArray[np.int64]]]:
+    """Silhouettes of clusters that all have enough users, the highest first; places count from the largest cluster."""
     from sklearn.metrics import silhouette_score
 
-    best: tuple[float, NDArray[np.int64]] | None = None
+    found = []
     for count in counts:
         if len(points) < count * LEAST_USERS:
             break
         places = _fitted(points, count, seed).predict(points)
-        if np.bincount(places, minlength=count).min() < LEAST_USERS:
-            continue
-        sample = min(len(points), _SILHOUETTE_USERS)
-        score = float(silhouette_score(points, places, sample_size=sample, random_state=seed))
-        if best is None or score > best[0]:
-            best = score, places
-    return best
+        sizes = np.bincount(places, minlength=count)
+        if sizes.min() >= LEAST_USERS:
+            sample = min(len(points), _SILHOUETTE_USERS)
+            score = float(silhouette_score(points, places, sample_size=sample, random_state=seed))
+            found.append((score, np.argsort(np.argsort(-sizes, kind="stable"))[places]))
+    return sorted(found, key=lambda each: -each[0])
 
 
 def _standardised(embeddings: Embeddings) -> tuple[Floats, Floats, Floats]:

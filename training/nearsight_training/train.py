@@ -15,7 +15,7 @@ from nearsight_training.preparation import Prepared, prepare
 from nearsight_training.progress import SILENT, Progress
 from nearsight_training.run import Run, Source, check_place, save_run
 
-__all__ = ["check_seed", "train_log", "train_prepared", "train_table"]
+__all__ = ["sha256", "train_log", "train_prepared", "train_table"]
 
 _LARGEST_SEED = 2**32 - 1  # what NumPy's global generator takes, which tf_keras seeds
 _PACKAGES = ("nearsight", "numpy", "polars", "scikit-learn", "tensorflow", "tf_keras")
@@ -28,7 +28,7 @@ def train_log(source: Path | Table, config: LogConfig, out: Path, progress: Prog
     file, the configuration or the data can't be used.
     """
     check_place(out)
-    check_seed(config)
+    _check_seed(config)
     progress.start("reading", 2)
     table = source if isinstance(source, Table) else Table.read(source)
     log = log_of(table, config)
@@ -46,13 +46,13 @@ def train_table(source: Path, config: TableConfig, out: Path, progress: Progress
     from nearsight_training.table import prepare_table, read_table
 
     check_place(out)
-    check_seed(config)
+    _check_seed(config)
     table = Table.read(source)
     progress.start("reading", 1)
     samples = read_table(table)
     prepared = prepare_table(samples, config)
     progress.finish(f"{len(table):,} rows of {samples.values.shape[1]} steps")
-    found = Source(name=table.name, sha256=_sha256(source), rows=len(table), users=len(table))
+    found = Source(name=table.name, sha256=sha256(source), rows=len(table), users=len(table))
     return train_prepared(prepared, config, found, out, progress)
 
 
@@ -64,8 +64,7 @@ def train_prepared(
     from nearsight_training.answers import Walker
     from nearsight_training.baselines import gated
     from nearsight_training.discovery import discovered
-    from nearsight_training.learning import cutoff_of, learn, rebuilt
-    from nearsight_training.network import assign, build
+    from nearsight_training.learning import cutoff_of, learn
     from nearsight_training.transfer import pinned
 
     config = pinned(config, source)
@@ -73,11 +72,8 @@ def train_prepared(
         learned = learn(prepared, config, Path(logs), progress)
         cutoff, seed = cutoff_of(config), config.fitting.seed
         gates = gated(prepared, learned.heads, learned.answers, cutoff, seed, progress)
-        model = rebuilt(learned, prepared)
-        gates = relying(gates, model, prepared, learned.heads, learned.answers, cutoff, seed, progress)
-        walked = build(learned.trunk)
-        assign(walked, learned.weights)
-        beside = discovered(Walker(walked), prepared, learned.heads, cutoff, seed, progress)
+        gates = relying(gates, learned.model, prepared, learned.heads, learned.answers, cutoff, seed, progress)
+        beside = discovered(Walker(learned.trunk, learned.weights), prepared, learned.heads, cutoff, seed, progress)
         run = Run(
             name=Path(out).name,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -100,7 +96,7 @@ def train_prepared(
     return run
 
 
-def check_seed(config: LogConfig | TableConfig) -> None:
+def _check_seed(config: LogConfig | TableConfig) -> None:
     """Raises `InputError` where the seed isn't one that every generator takes."""
     if not 0 <= config.fitting.seed <= _LARGEST_SEED:
         raise InputError(f"a seed must lie between 0 and {_LARGEST_SEED}, received {config.fitting.seed}")
@@ -109,7 +105,7 @@ def check_seed(config: LogConfig | TableConfig) -> None:
 def _source(source: Path | Table, table: Table, log: EventLog) -> Source:
     return Source(
         name=table.name,
-        sha256=_sha256(source),
+        sha256=sha256(source),
         rows=len(table),
         users=len(log.users),
         first_time=float(log.times.min()),
@@ -117,7 +113,8 @@ def _source(source: Path | Table, table: Table, log: EventLog) -> Source:
     )
 
 
-def _sha256(source: Path | Table) -> str:
+def sha256(source: Path | Table) -> str:
+    """By what a log is known again: the digest of its file, or of its table as CSV."""
     if isinstance(source, Table):
         return hashlib.sha256(source.frame.write_csv().encode()).hexdigest()
     with Path(source).open("rb") as file:
