@@ -247,6 +247,6 @@ def _rows(run: "Run") -> list[list[str]]:
         rows += [[""] * 3] if rows else []
         rows.append([head, "", ""])
         for metric, found in figures.items():
-            interval = f"{found.low:.3f} to {found.high:.3f}"
+            interval = f"{found.low:.3f} to {found.high:.3f}" if found.low < found.high else ""
             rows.append([f"  {metric.replace('_', ' ')}", f"{found.value:.3f}", interval])
     return rows
