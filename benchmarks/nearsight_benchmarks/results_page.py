@@ -20,7 +20,7 @@ from nearsight_benchmarks.groups import grouped
 from nearsight_benchmarks.results import Entry, Results, read_results
 from nearsight_benchmarks.scale import Scale
 from nearsight_benchmarks.verdict import duration, kilobytes, times
-from nearsight_export.beside import judged
+from nearsight_export.beside import outlined
 from nearsight_export.questions import asked
 from nearsight_training.gate import compared, verdict
 from nearsight_training.metrics import Interval
@@ -133,7 +133,7 @@ def _sentences(run: Run) -> Iterator[str]:
         if "expected_calibration_error" in figures:
             error, chance = (figures[each].value for each in _CALIBRATED)
             yield f"{name}: calibration error {error:.3f}, where a perfect model would have {chance:.3f} by chance."
-    yield from judged(run.beside)
+    yield from outlined(run.beside)
 
 
 def _latency(results: Results) -> Iterator[str]:

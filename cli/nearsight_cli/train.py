@@ -220,7 +220,7 @@ def _trained(source: Path, config: LogConfig | TableConfig, folder: Path) -> "Ru
 def show(run: "Run", folder: Path, json: bool) -> None:
     """Print what a training found: JSON, or a table of the test and what comes next."""
     from nearsight_cli.output import print_json, print_prose, print_table, print_text
-    from nearsight_export.beside import judged
+    from nearsight_export.beside import outlined
     from nearsight_training.gate import verdict
 
     if json:
@@ -233,7 +233,7 @@ def show(run: "Run", folder: Path, json: bool) -> None:
     for name, gate in run.gates.items():
         for sentence in verdict(name, gate):
             print_prose(sentence)
-    for sentence in judged(run.beside):
+    for sentence in outlined(run.beside):
         print_prose(sentence)
     for note in run.notes:
         print_prose(f"Note: {note}")
