@@ -24,9 +24,10 @@ NAMES = st.lists(st.text("abcdef", min_size=1, max_size=4), unique=True, max_siz
 
 @st.composite
 def numbers(draw, name):
-    low = draw(st.floats(0, 100))
+    low = draw(st.floats(-100, 100))
     high = low + draw(st.floats(0, 1e4))
-    return Number(name=name, low=low, high=high, log=draw(st.booleans()), flag=draw(st.booleans()))
+    edges = tuple(sorted(draw(st.just(()) | st.sets(st.integers(-9, 9).map(float), min_size=2, max_size=4))))
+    return Number(name=name, low=low, high=high, log=draw(st.booleans()), flag=draw(st.booleans()), edges=edges)
 
 
 @st.composite
@@ -49,7 +50,7 @@ def specs(draw):
         numbers=fields,
         steps=steps,
         clock=clock,
-        counts=tuple(msgspec.structs.replace(count, flag=False) for count in counts),
+        counts=tuple(msgspec.structs.replace(count, flag=False, edges=()) for count in counts),
         reset=reset,
     )
 
