@@ -210,8 +210,8 @@ def _noised(found: Privacy) -> Iterator[str]:
     yield "## What noise costs"
     yield _code(found.command)
     yield (
-        "Invented users answer through `nearsight.report`, and `nearsight aggregate`'s estimates are compared with what "
-        f"is true of these users. The error that 95 % of {found.trials} trials stay within, in percent of the users "
+        "Invented users answer through `nearsight.report`, and `nearsight aggregate`'s estimates are compared with "
+        f"what is true of these users. The error that 95 % of {found.trials} trials stay within, in percent of users "
         "(segments: the worst of six) or of the distance between the bounds (mean); in brackets what the noise's "
         "variance says."
     )

@@ -21,7 +21,9 @@ def answer(
     """A report of `truth`, paid for from the user's `budget` before it is drawn.
 
     Where the question was answered in the budget's period, it is that report again, for nothing: send each but once.
-    That a report comes at all isn't hidden, so don't choose whom to ask by what is asked. `time`, in seconds since 1970, is needed where the budget renews; `chance` is another source of bits than the
+    That a report comes at all isn't hidden, so don't choose whom to ask by what is asked.
+
+    `time`, in seconds since 1970, is needed where the budget renews; `chance` is another source of bits than the
     system's, for tests. Raises `BudgetError` where too little is left and `ReportError` where the truth doesn't fit the
     question, or the question isn't what was asked under its name before; then nothing is spent.
     """

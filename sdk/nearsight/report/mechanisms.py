@@ -93,7 +93,8 @@ class DiscreteLaplace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     def __post_init__(self) -> None:
         _check_epsilon(self.epsilon)
         finite = all(map(math.isfinite, (self.low, self.high, self.step)))
-        if not finite or not self.step > 0 or not 1 <= self._span <= _MOST_STEPS or self._span.denominator > 1:
+        span = self._span if finite and self.step > 0 else Fraction(0)
+        if not 1 <= span <= _MOST_STEPS or span.denominator > 1:
             raise ReportError(
                 f"from low to high there must be 1 to {_MOST_STEPS:,} whole steps, received {self.low!r} to "
                 f"{self.high!r} in steps of {self.step!r}: choose bounds that are multiples of the step"
