@@ -9,12 +9,22 @@ Nothing here opens a socket or writes a file.
 """
 
 from nearsight._version import __version__
-from nearsight.errors import BundleError, EventError, InputError, NearsightError, RuntimeMissingError, SnapshotError
+from nearsight.errors import (
+    BudgetError,
+    BundleError,
+    EventError,
+    InputError,
+    NearsightError,
+    ReportError,
+    RuntimeMissingError,
+    SnapshotError,
+)
 from nearsight.heads import Reading, Value
 from nearsight.insight import Insight, Readings, load
 from nearsight.session import Session
 
 __all__ = [
+    "BudgetError",
     "BundleError",
     "EventError",
     "InputError",
@@ -22,6 +32,7 @@ __all__ = [
     "NearsightError",
     "Reading",
     "Readings",
+    "ReportError",
     "RuntimeMissingError",
     "Session",
     "SnapshotError",

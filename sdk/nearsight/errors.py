@@ -5,13 +5,24 @@
     ├── BundleError         a .nsight file that can't be trusted or read
     ├── RuntimeMissingError no installed runtime can run what the bundle carries
     ├── EventError          an event with a missing or unusable part
-    └── SnapshotError       a snapshot that doesn't belong to this model
+    ├── SnapshotError       a snapshot that doesn't belong to this model
+    ├── ReportError         a question, an answer or a report that can't be used as it is
+    └── BudgetError         a question that asks for more than is left of a user's privacy budget
 
 Each message is one sentence that says what was expected, what came and what to do. A message about an event
 names its field and the type that came, never the value: behaviour data doesn't belong in a log.
 """
 
-__all__ = ["BundleError", "EventError", "InputError", "NearsightError", "RuntimeMissingError", "SnapshotError"]
+__all__ = [
+    "BudgetError",
+    "BundleError",
+    "EventError",
+    "InputError",
+    "NearsightError",
+    "ReportError",
+    "RuntimeMissingError",
+    "SnapshotError",
+]
 
 
 class NearsightError(Exception):
@@ -36,3 +47,11 @@ class EventError(NearsightError):
 
 class SnapshotError(NearsightError):
     """A snapshot is damaged or was taken from another model."""
+
+
+class ReportError(NearsightError, ValueError):
+    """A question, answer or report can't be used as it is; a `ValueError`, so that formats can check themselves."""
+
+
+class BudgetError(NearsightError):
+    """A question asks for more than is left of a user's privacy budget."""
