@@ -4,7 +4,10 @@ from itertools import pairwise
 
 import msgspec
 
-__all__ = ["Category", "Clock", "Groups", "Number", "Reset", "Spec", "Steps"]
+__all__ = ["COARSEST", "Category", "Clock", "Groups", "Number", "Reset", "Spec", "Steps"]
+
+
+COARSEST = 366 * 86_400.0  # seconds
 
 
 class Category(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,7 +93,8 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     Both have the form of a `Number`. `hour`, `weekday` and `season` add the hour of day, the day of week and the day of
     the year as sine and cosine, all in UTC; they are off where the log's times don't vary in them. Years are 365.2425
-    days long and counted from 1970 on, which stays within two days of the calendar.
+    days long and counted from 1970 on, which stays within two days of the calendar. With `coarsen_seconds` every time
+    is taken for the last multiple of it, before anything else is made of it or kept.
     """
 
     gap: Number
@@ -98,6 +102,11 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     hour: bool = False
     weekday: bool = False
     season: bool = False
+    coarsen_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.coarsen_seconds is not None and not 1 <= self.coarsen_seconds <= COARSEST:
+            raise ValueError("times are coarsened to 1 second at least and 366 days at most")
 
 
 class Reset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

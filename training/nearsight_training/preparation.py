@@ -64,7 +64,7 @@ def prepare_split(log: EventLog, config: LogConfig, split: Plan) -> Prepared:
     training = visible & (split.users == TRAIN)[log.owners]
     if not training.any():
         raise InputError("no user is left to train on: pass a larger log or smaller shares of validation and test")
-    spec, notes = fit_spec(log, training, config.min_users, config.reset, config.groups)
+    spec, notes = fit_spec(log, training, config.min_users, config.reset, config.groups, config.coarsen_seconds)
     log = coarse(log, spec.groups)
     check_columns(log, spec.fields, config.targets, config.trusted)
     encoder, begins = Encoder(spec), segment_starts(spec.reset, log.times, log.starts, len(log.times))
@@ -152,7 +152,8 @@ def _answered(
     values = [ask_values(log, each, asks.history, asks.after, asks.times, until) for each in config.values]
     last = log.starts[asks.history] + asks.after - 1
     first = begins[np.searchsorted(begins, last, "right") - 1]
-    rows = encoder.now_columns(asks.times - log.times[last], asks.times - log.times[first])
+    seen = encoder.times(asks.times)
+    rows = encoder.now_columns(seen - log.times[last], seen - log.times[first])
     return (*rows, _stacked(labels, len(asks.times), np.int8), _stacked(values, len(asks.times), np.float32))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from nearsight.cursor import segment_starts
@@ -36,11 +37,12 @@ def fit_spec(
     min_users: int,
     reset: Reset = _NEVER,
     groups: Mapping[str, int | tuple[float, ...]] = _NO_GROUPS,
+    coarsen_seconds: float | None = None,
 ) -> tuple[Spec, tuple[str, ...]]:
     """The specification that the events in `seen` (E,) give, and notes on the fields that were left out.
 
-    `seen` must keep whole beginnings of histories; `groups` are those of `LogConfig`. Raises `InputError` where no kind
-    of event has `min_users` users.
+    `seen` must keep whole beginnings of histories; `groups` are those of `LogConfig`, and the log's times
+    are multiples of `coarsen_seconds` already. Raises `InputError` where no kind of event has `min_users` users.
     """
     owners = log.owners[seen]
     event = fit_category("event", log.names[seen], owners, min_users)
@@ -62,7 +64,7 @@ def fit_spec(
             useful = len(category.vocabulary) > 1 or (category.vocabulary and (values[seen] == "").any())
             categories += [category] if useful else []
             notes += [] if useful else [f"{name}: left out, fewer than two values have {min_users} users each"]
-    clock = _clock(log, seen, reset)
+    clock = replace(_clock(log, seen, reset), coarsen_seconds=coarsen_seconds)
     spec = Spec(
         event=event,
         categories=tuple(categories),
