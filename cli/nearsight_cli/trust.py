@@ -1,4 +1,4 @@
-"""`nearsight keys`, `nearsight sign` and `nearsight verify`: whose bundle it is, so that an app takes no other."""
+"""`nearsight keys`, `sign`, `verify` and `publish`: whose bundle it is, so that an app takes no other."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +8,7 @@ import typer
 from nearsight_cli.manual import manual
 from nearsight_cli.output import print_text
 
-__all__ = ["keys", "register", "sign", "verify"]
+__all__ = ["keys", "publish", "register", "sign", "verify"]
 
 _Bundle = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A .nsight file.", show_default=False)]
 
@@ -20,6 +20,9 @@ def register(app: typer.Typer) -> None:
     app.command(epilog=manual(["nearsight sign shop.nsight --key shop.pem"], after))(sign)
     after = "Next: nearsight inspect says what the bundle holds."
     app.command(epilog=manual(["nearsight verify shop.nsight --public-key shop.pub.pem"], after))(verify)
+    examples = ["nearsight publish site shop.nsight --key shop.pem", "nearsight publish site --key shop.pem"]
+    after = "Next: upload the folder, and in your app, nearsight.update(URL, FOLDER, root=ROOT)."
+    app.command(epilog=manual(examples, after))(publish)
 
 
 def keys(
@@ -62,3 +65,29 @@ def verify(
 
     name = read_bundle(bundle, public_key).manifest.name
     print_text(f"{bundle} ({name}) is whole and was signed with the key that {public_key} belongs to.")
+
+
+def publish(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="The channel: files for any web server.", show_default=False)
+    ],
+    bundle: Annotated[
+        Path | None,
+        typer.Argument(metavar="BUNDLE", help="What to offer. Without it: what is offered is signed anew."),
+    ] = None,
+    key: Annotated[Path, typer.Option(metavar="FILE", help="Your private key.", show_default=False)] = ...,  # type: ignore[assignment]
+    valid: Annotated[
+        str, typer.Option(metavar="DURATION", help="How long devices take it for fresh: publish again before.")
+    ] = "30d",
+) -> None:
+    """Offer a bundle to apps that are out already, by The Update Framework.
+
+    Devices refuse what was altered, rolled back, frozen or put together from parts on the way.
+    """
+    from nearsight_export.publishing import ROOT
+    from nearsight_export.publishing import publish as published
+    from nearsight_training.declaration import seconds
+
+    version = published(folder, bundle, key, seconds(valid))
+    print_text(f"{folder} is at version {version}, fresh for {valid}: upload it.")
+    print_text(f"{folder / ROOT} is what your app must bring with it.")

@@ -24,13 +24,23 @@ from nearsight.signature import SIZE, Key, public_key, signed_by
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-__all__ = ["MANIFEST", "SIGNATURE", "Bundle", "read_bundle", "sealed", "signed", "write_atomically", "write_bundle"]
+__all__ = [
+    "LARGEST_BUNDLE",
+    "MANIFEST",
+    "SIGNATURE",
+    "Bundle",
+    "read_bundle",
+    "sealed",
+    "signed",
+    "write_atomically",
+    "write_bundle",
+]
 
 MANIFEST, SIGNATURE = "manifest.json", "signature"
 _GRAPHS = ("step.tflite", "window.tflite", "step.onnx", "window.onnx", "step.npz")
 _MEMBERS = frozenset((*_GRAPHS, "vectors.json", "certificate.json", "MODEL_CARD.md"))
 _LARGEST_MANIFEST = 8_000_000
-_LARGEST_BUNDLE = 64_000_000
+LARGEST_BUNDLE = 64_000_000
 
 
 class Bundle(msgspec.Struct, frozen=True):
@@ -145,8 +155,8 @@ def _opened(source: str | os.PathLike[str] | bytes, where: str) -> Iterator[Bina
     """The file, with whatever stands in the way of reading it turned into one sentence."""
     try:
         size = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
-        if size > _LARGEST_BUNDLE:
-            raise BundleError(f"{where} holds {size} bytes where at most {_LARGEST_BUNDLE} are read")
+        if size > LARGEST_BUNDLE:
+            raise BundleError(f"{where} holds {size} bytes where at most {LARGEST_BUNDLE} are read")
         with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:
             yield file
     except FileNotFoundError:

@@ -5,13 +5,22 @@
     ├── BundleError         a .nsight file that can't be trusted or read
     ├── RuntimeMissingError no installed runtime can run what the bundle carries
     ├── EventError          an event with a missing or unusable part
-    └── SnapshotError       a snapshot that doesn't belong to this model
+    ├── SnapshotError       a snapshot that doesn't belong to this model
+    └── UpdateError         a channel that can't be reached or trusted
 
 Each message is one sentence that says what was expected, what came and what to do. A message about an event
 names its field and the type that came, never the value: behaviour data doesn't belong in a log.
 """
 
-__all__ = ["BundleError", "EventError", "InputError", "NearsightError", "RuntimeMissingError", "SnapshotError"]
+__all__ = [
+    "BundleError",
+    "EventError",
+    "InputError",
+    "NearsightError",
+    "RuntimeMissingError",
+    "SnapshotError",
+    "UpdateError",
+]
 
 
 class NearsightError(Exception):
@@ -36,3 +45,7 @@ class EventError(NearsightError):
 
 class SnapshotError(NearsightError):
     """A snapshot is damaged or was taken from another model."""
+
+
+class UpdateError(NearsightError):
+    """A channel can't be reached, or what it offers can't be trusted; the bundle before stays."""

@@ -1,5 +1,6 @@
 """The feature specification: which parts of an event become numbers, and how. It is data, and ships in the bundle."""
 
+import math
 from itertools import pairwise
 
 import msgspec
@@ -8,6 +9,7 @@ __all__ = ["COARSEST", "Category", "Clock", "Groups", "Number", "Reset", "Spec",
 
 
 COARSEST = 366 * 86_400.0  # seconds
+_LARGEST = 3e38  # nearly what float32 can hold
 
 
 class Category(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,6 +69,9 @@ class Number(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise ValueError(f"the bounds of {self.name!r} are the wrong way round")
         if self.log and self.low < 0:
             raise ValueError(f"{self.name!r} can't have a logarithm below 0")
+        ends = (math.log1p(bound) if self.log else bound for bound in (self.low, self.high))
+        if not all(abs((end - self.mean) * self.scale) <= _LARGEST for end in ends):
+            raise ValueError(f"{self.name!r} becomes larger than a row can hold")
 
 
 class Steps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

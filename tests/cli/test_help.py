@@ -22,6 +22,7 @@ COMMANDS = (
     "keys",
     "sign",
     "verify",
+    "publish",
     "predict",
     "bench",
 )

@@ -20,6 +20,11 @@ def test_the_examples_run_one_after_the_other(folder: Path) -> None:
             done = nearsight(*example, folder=folder)
             assert (done.code, done.err) == (0, "")
     assert done.out.startswith("shop.nsight (made-up) is whole")
+    for version, example in enumerate(examples_of("publish"), 1):
+        done = nearsight(*example, folder=folder)
+        assert (done.code, done.err) == (0, "")
+        assert f"at version {version}," in done.out
+    assert (folder / "site" / "metadata" / "1.root.json").exists()
 
 
 def test_a_bundle_without_a_signature_is_refused(folder: Path) -> None:
