@@ -267,6 +267,25 @@ Trusted = Annotated[
         rich_help_panel="An event log",
     ),
 ]
+AllowPersonal = Annotated[
+    list[str],
+    typer.Option(
+        metavar="COLUMN",
+        help="Read a field though it looks like e-mail addresses, phone or card numbers, names or free text. "
+        "Repeat for several.",
+        show_default=False,
+        rich_help_panel="An event log",
+    ),
+]
+Coarsen = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DURATION",
+        help="Know times only to the hour (1h) or the day (1d), here and on the device. Without it: as they are.",
+        show_default=False,
+        rich_help_panel="An event log",
+    ),
+]
 MinUsers = Annotated[
     int,
     typer.Option(

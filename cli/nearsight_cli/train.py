@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["register", "train"]
 
 _DECLARED = (  # what a file of questions says in their place
-    *("user", "time", "event", "every", "field", "category", "group", "trust", "count"),
-    *("min_users", "reset_after", "reset_events"),
+    *("user", "time", "event", "every", "field", "category", "group", "trust", "count", "allow_personal"),
+    *("coarsen", "min_users", "reset_after", "reset_events"),
     *("drop_missing", "drop_duplicates", "most_per_minute"),
     *("target", "within", "inactive", "active_within", "next_event"),
 )
@@ -62,6 +62,8 @@ def train(
     group: options.Groups = [],  # noqa: B006
     trust: options.Trusted = [],  # noqa: B006
     count: options.Counts = [],  # noqa: B006
+    allow_personal: options.AllowPersonal = [],  # noqa: B006
+    coarsen: options.Coarsen = None,
     min_users: options.MinUsers = LOG.min_users,
     target: options.Targets = [],  # noqa: B006
     within: options.Within = None,
@@ -121,6 +123,8 @@ def train(
                 groups=dict(map(grouping, group)),
                 trusted=tuple(trust),
                 counts=tuple(count),
+                allow=tuple(allow_personal),
+                coarsen=coarsen,
                 min_users=min_users,
                 reset_after=reset_after,
                 reset_events=reset_events,

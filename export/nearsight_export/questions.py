@@ -78,7 +78,9 @@ def reads(spec: Spec) -> list[str]:
         parts += ["the hour of day"] if spec.clock.hour else []
         parts += ["the day of week"] if spec.clock.weekday else []
         parts += ["the season"] if spec.clock.season else []
-        lines.append(f"time in seconds since 1970, of which it sees {', '.join(parts)}")
+        coarse = spec.clock.coarsen_seconds
+        told = f", coarsened to {duration(coarse)}" if coarse else ""
+        lines.append(f"time in seconds since 1970{told}, of which it sees {', '.join(parts)}")
     lines += [
         f"{category.name}, {len(category.vocabulary)} known {_plural('name', len(category.vocabulary))}"
         for category in spec.categories

@@ -5,10 +5,11 @@
     reading = session.observe("add_to_cart", time=1_700_000_000.0, price=19.9)
     reading["purchase"]
 
-Nothing here opens a socket or writes a file.
+Nothing here opens a socket or writes a file but `update`, when it is called.
 """
 
 from nearsight._version import __version__
+from nearsight.channel import current, update
 from nearsight.errors import (
     BudgetError,
     BundleError,
@@ -18,6 +19,7 @@ from nearsight.errors import (
     ReportError,
     RuntimeMissingError,
     SnapshotError,
+    UpdateError,
 )
 from nearsight.heads import Reading, Value
 from nearsight.insight import Insight, Readings, load
@@ -36,7 +38,10 @@ __all__ = [
     "RuntimeMissingError",
     "Session",
     "SnapshotError",
+    "UpdateError",
     "Value",
     "__version__",
+    "current",
     "load",
+    "update",
 ]

@@ -1,6 +1,7 @@
 """The one file that ships: an uncompressed zip whose manifest names and hashes every other member.
 
-Reading checks the container, the sizes, the format and the hashes before any byte reaches a runtime's parser.
+Reading checks the container, the sizes, the signature where a key is given, the format and the hashes before any byte
+reaches a runtime's parser.
 Writing is atomic: the file appears whole under its name, or not at all.
 """
 
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
@@ -18,14 +19,28 @@ from nearsight.archive import Entry, contents, entries, packed
 from nearsight.digest import sha256
 from nearsight.errors import BundleError
 from nearsight.manifest import FORMAT, Manifest, Member
+from nearsight.signature import SIZE, Key, public_key, signed_by
 
-__all__ = ["Bundle", "read_bundle", "sealed", "write_atomically", "write_bundle"]
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-MANIFEST = "manifest.json"
+__all__ = [
+    "LARGEST_BUNDLE",
+    "MANIFEST",
+    "SIGNATURE",
+    "Bundle",
+    "read_bundle",
+    "sealed",
+    "signed",
+    "write_atomically",
+    "write_bundle",
+]
+
+MANIFEST, SIGNATURE = "manifest.json", "signature"
 _GRAPHS = ("step.tflite", "window.tflite", "step.onnx", "window.onnx", "step.npz")
 _MEMBERS = frozenset((*_GRAPHS, "vectors.json", "certificate.json", "MODEL_CARD.md"))
 _LARGEST_MANIFEST = 8_000_000
-_LARGEST_BUNDLE = 64_000_000
+LARGEST_BUNDLE = 64_000_000
 
 
 class Bundle(msgspec.Struct, frozen=True):
@@ -35,18 +50,23 @@ class Bundle(msgspec.Struct, frozen=True):
     members: Mapping[str, bytes]
 
 
-def read_bundle(source: str | os.PathLike[str] | bytes) -> Bundle:
-    """Check a bundle, given as a path or as bytes, and open it.
+def read_bundle(source: str | os.PathLike[str] | bytes, key: Key | None = None) -> Bundle:
+    """Check a bundle, given as a path or as bytes, and open it; with a public `key`, only one that its owner signed.
 
     Every member is read once to be checked and not kept; the one that is asked for is read and checked again. Raises
     `BundleError` where it is missing, larger than 64 MB, not a zip, truncated, altered, of a newer format, or holds
-    anything that the manifest doesn't name.
+    anything that the manifest doesn't name, and as `nearsight.signature.public_key` does. With a key, no byte of the
+    manifest is parsed before its signature is checked.
     """
+    owner = None if key is None else public_key(key)
     where = "this bundle" if isinstance(source, bytes) else os.fspath(source)
     opener = partial(_opened, source, where)
     with opener() as file:
         listed = entries(file)
-        manifest = _checked(file, listed, where)
+        content, signature = _manifest_bytes(file, listed, where), _signature(file, listed, where)
+        if owner is not None:
+            _check_owner(owner, content, signature, where)
+        manifest = _checked(content, listed, where)
         members = _Members(opener, listed, manifest.members, where)
         for name in members:
             members.check(file, name)
@@ -66,6 +86,17 @@ def write_bundle(path: str | os.PathLike[str], bundle: Bundle) -> None:
     content = packed({MANIFEST: msgspec.json.encode(bundle.manifest), **bundle.members})
     read_bundle(content)
     write_atomically(path, content)
+
+
+def signed(source: str | os.PathLike[str] | bytes, sign: Callable[[bytes], bytes]) -> bytes:
+    """The bytes of a bundle with what `sign` makes of its manifest's bytes in it, instead of an earlier signature.
+
+    Raises `BundleError` as `read_bundle` does.
+    """
+    bundle, where = read_bundle(source), "this bundle" if isinstance(source, bytes) else os.fspath(source)
+    with _opened(source, where) as file:
+        manifest = _manifest_bytes(file, entries(file), where)
+    return packed({MANIFEST: manifest, **bundle.members, SIGNATURE: sign(manifest)})
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
@@ -124,8 +155,8 @@ def _opened(source: str | os.PathLike[str] | bytes, where: str) -> Iterator[Bina
     """The file, with whatever stands in the way of reading it turned into one sentence."""
     try:
         size = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
-        if size > _LARGEST_BUNDLE:
-            raise BundleError(f"{where} holds {size} bytes where at most {_LARGEST_BUNDLE} are read")
+        if size > LARGEST_BUNDLE:
+            raise BundleError(f"{where} holds {size} bytes where at most {LARGEST_BUNDLE} are read")
         with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:
             yield file
     except FileNotFoundError:
@@ -136,13 +167,34 @@ def _opened(source: str | os.PathLike[str] | bytes, where: str) -> Iterator[Bina
         raise BundleError(f"{where} isn't a readable bundle ({error}): export it again or fetch it anew") from error
 
 
-def _checked(file: BinaryIO, listed: Mapping[str, Entry], where: str) -> Manifest:
+def _manifest_bytes(file: BinaryIO, listed: Mapping[str, Entry], where: str) -> bytes:
     if MANIFEST not in listed:
         raise BundleError(f"{where} has no {MANIFEST}: it isn't a nearsight bundle")
     if listed[MANIFEST].size > _LARGEST_MANIFEST:
         raise BundleError(f"{where} has a manifest of more than {_LARGEST_MANIFEST} bytes: export it again")
-    manifest = _manifest(contents(file, listed[MANIFEST]), where)
-    if set(listed) - {MANIFEST} != set(manifest.members):
+    return contents(file, listed[MANIFEST])
+
+
+def _signature(file: BinaryIO, listed: Mapping[str, Entry], where: str) -> bytes | None:
+    """The signature, or None where there is none."""
+    if SIGNATURE not in listed:
+        return None
+    size = listed[SIGNATURE].size
+    if size != SIZE:
+        raise BundleError(f"{where} has a signature of {size} bytes where {SIZE} are needed: sign it again")
+    return contents(file, listed[SIGNATURE])
+
+
+def _check_owner(owner: "Ed25519PublicKey", content: bytes, signature: bytes | None, where: str) -> None:
+    if signature is None:
+        raise BundleError(f"{where} isn't signed where a public key is given: fetch the signed one, or sign it")
+    if not signed_by(owner, signature, content):
+        raise BundleError(f"{where} wasn't signed by this key's owner, or was altered since: fetch it anew")
+
+
+def _checked(content: bytes, listed: Mapping[str, Entry], where: str) -> Manifest:
+    manifest = _manifest(content, where)
+    if set(listed) - {MANIFEST, SIGNATURE} != set(manifest.members):
         raise BundleError(f"{where} doesn't hold what its manifest names: export it again or fetch it anew")
     return manifest
 

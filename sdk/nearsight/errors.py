@@ -7,7 +7,8 @@
     ├── EventError          an event with a missing or unusable part
     ├── SnapshotError       a snapshot that doesn't belong to this model
     ├── ReportError         a question, an answer or a report that can't be used as it is
-    └── BudgetError         a question that asks for more than is left of a user's privacy budget
+    ├── BudgetError         a question that asks for more than is left of a user's privacy budget
+    └── UpdateError         a channel that can't be reached or trusted
 
 Each message is one sentence that says what was expected, what came and what to do. A message about an event
 names its field and the type that came, never the value: behaviour data doesn't belong in a log.
@@ -22,6 +23,7 @@ __all__ = [
     "ReportError",
     "RuntimeMissingError",
     "SnapshotError",
+    "UpdateError",
 ]
 
 
@@ -55,3 +57,7 @@ class ReportError(NearsightError, ValueError):
 
 class BudgetError(NearsightError):
     """A question asks for more than is left of a user's privacy budget."""
+
+
+class UpdateError(NearsightError):
+    """A channel can't be reached, or what it offers can't be trusted; the bundle before stays."""

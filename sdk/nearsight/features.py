@@ -11,7 +11,7 @@ from nearsight.cursor import Cursor, latest_times, occurrences
 from nearsight.formulas import COLUMNS, SINGLE, Formulas, Step
 from nearsight.names import Names
 from nearsight.spec import Spec, Steps
-from nearsight.values import EARLIEST, LATEST, code, finite, finite_column, group, strange_time
+from nearsight.values import EARLIEST, LATEST, code, finite, finite_column, floored, group, strange_time
 from nearsight.values import codes as coded
 from nearsight.values import groups as grouped
 
@@ -33,32 +33,34 @@ class Encoder:
         (_, self._events), *self._categories = self._tables
         self._groups = [(each.name, each.edges) for each in spec.groups]
         self._fields = [number.name for number in spec.numbers]
+        self._step = spec.clock.coarsen_seconds if spec.clock else None
         self._codes, self._width = len(spec.code_sizes), len(spec.number_names)
         self._single, self._columns = Formulas(SINGLE, spec), Formulas(COLUMNS, spec)
         self._pack_codes: Callable[..., None] = Struct(f"={self._codes}i").pack_into
         self._pack_numbers: Callable[..., None] = Struct(f"={self._width}f").pack_into
 
     def seconds(self, time: float | None) -> float:
-        """`time` as a float; 0 for a specification without a clock.
+        """`time` as a float, coarsened as the specification says; 0 for one without a clock.
 
         Raises `EventError` where it is missing or isn't in seconds, as far as one can tell.
         """
         if self.spec.clock is None:
             return 0.0
         if type(time) is float and EARLIEST <= time <= LATEST:
-            return time
-        seconds = finite("time", time)
-        if not EARLIEST <= seconds <= LATEST:
-            raise strange_time(seconds)
-        return seconds
+            seconds = time
+        else:
+            seconds = finite("time", time)
+            if not EARLIEST <= seconds <= LATEST:
+                raise strange_time(seconds)
+        return seconds if self._step is None else floored(seconds, self._step)
 
     def times(self, times: Sequence[object] | NDArray[Any]) -> NDArray[np.float64]:
-        """A column of times `(E,)` as float64. Raises `EventError` as `seconds` does."""
+        """A column of times `(E,)` as float64, coarsened alike. Raises `EventError` as `seconds` does."""
         seconds = finite_column("time", times)
         strange = ~((seconds >= EARLIEST) & (seconds <= LATEST))
         if strange.any():
             raise strange_time(float(seconds[strange][0]))
-        return seconds
+        return seconds if self._step is None else floored(seconds, self._step)
 
     def event(self, name: str, seconds: float, fields: Mapping[str, object], cursor: Cursor) -> Row:
         """The row of one event that follows the events that `cursor` counts; `seconds` as the method above gives them.

@@ -14,18 +14,20 @@ from nearsight.errors import EventError
 from nearsight.heads import Questions, Reading, values_of
 from nearsight.manifest import Manifest
 from nearsight.session import Model, Session
+from nearsight.signature import Key
 
 __all__ = ["Insight", "Readings", "load"]
 
 
-def load(source: str | os.PathLike[str] | bytes, *, runtime: str = "auto") -> "Insight":
+def load(source: str | os.PathLike[str] | bytes, *, runtime: str = "auto", public_key: Key | None = None) -> "Insight":
     """Load a bundle from a path or from bytes.
 
     `runtime` is "litert", "tflite", "onnx", "numpy" or "auto": the first of these that is installed and that the
-    bundle has a graph for. Raises `BundleError` for a file that can't be trusted and `RuntimeMissingError` with what
-    to install.
+    bundle has a graph for. With a `public_key`, an Ed25519 key in PEM as a path or as bytes, only a bundle that its
+    owner signed is loaded. Raises `BundleError` for a file that can't be trusted, `RuntimeMissingError` with what to
+    install, and `InputError` where the key can't be used.
     """
-    bundle = read_bundle(source)
+    bundle = read_bundle(source, public_key)
     backend = choose(runtime, bundle.members, bundle.manifest.trunk)
     return Insight(bundle.manifest, Model(backend, bundle.manifest))
 

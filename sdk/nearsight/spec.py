@@ -1,10 +1,15 @@
 """The feature specification: which parts of an event become numbers, and how. It is data, and ships in the bundle."""
 
+import math
 from itertools import pairwise
 
 import msgspec
 
-__all__ = ["Category", "Clock", "Groups", "Number", "Reset", "Spec", "Steps"]
+__all__ = ["COARSEST", "Category", "Clock", "Groups", "Number", "Reset", "Spec", "Steps"]
+
+
+COARSEST = 366 * 86_400.0  # seconds
+_LARGEST = 3e38  # nearly what float32 can hold
 
 
 class Category(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,6 +73,9 @@ class Number(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise ValueError(f"the bounds of {self.name!r} are the wrong way round")
         if len(self.edges) == 1 or any(not low < high for low, high in pairwise(self.edges)):
             raise ValueError(f"the edges of {self.name!r} must be two or more that rise, or none")
+        ends = (math.copysign(math.log1p(abs(bound)), bound) if self.log else bound for bound in (self.low, self.high))
+        if not all(abs((end - self.mean) * self.scale) <= _LARGEST for end in ends):
+            raise ValueError(f"{self.name!r} becomes larger than a row can hold")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -99,7 +107,8 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     Both have the form of a `Number`. `hour`, `weekday` and `season` add the hour of day, the day of week and the day of
     the year as sine and cosine, all in UTC; they are off where the log's times don't vary in them. Years are 365.2425
-    days long and counted from 1970 on, which stays within two days of the calendar.
+    days long and counted from 1970 on, which stays within two days of the calendar. With `coarsen_seconds` every time
+    is taken for the last multiple of it, before anything else is made of it or kept.
     """
 
     gap: Number
@@ -107,6 +116,11 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     hour: bool = False
     weekday: bool = False
     season: bool = False
+    coarsen_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.coarsen_seconds is not None and not 1 <= self.coarsen_seconds <= COARSEST:
+            raise ValueError("times are coarsened to 1 second at least and 366 days at most")
 
 
 class Reset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

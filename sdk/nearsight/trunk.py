@@ -19,6 +19,7 @@ __all__ = ["CONV_WIDTH", "Activation", "Kind", "Ops", "Trunk", "Weights", "embed
 
 Kind = Literal["cnn_lstm", "lstm", "cnn", "mlp", "vae"]
 Weights = Mapping[str, NDArray[np.float32]]
+_LARGEST = 1_000_000  # numbers in a row, a state or an answer: a bundle couldn't hold the weights of more
 
 
 class Network(Protocol):
@@ -67,6 +68,8 @@ class Trunk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         sizes = (*self.code_sizes, *self.embedding_sizes, self.numbers, self.filters, self.units)
         if len(self.code_sizes) != len(self.embedding_sizes) or min(*sizes, self.read_size) < 1:
             raise ValueError("the network's sizes don't fit each other")
+        if max(*self.code_sizes, self.row_size, self.state_size, self.outputs, self.units) > _LARGEST:
+            raise ValueError(f"the network has sizes of more than {_LARGEST}")
         ends = [0, *(part.start + part.size for part in self.activations)]
         if [part.start for part in self.activations] != ends[:-1]:
             raise ValueError("the activations must cover the outputs without a gap")

@@ -3,8 +3,9 @@
 import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from numbers import Real
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,20 @@ from numpy.typing import NDArray
 from nearsight.errors import EventError
 from nearsight.names import Names
 
-__all__ = ["EARLIEST", "LATEST", "code", "codes", "finite", "finite_column", "group", "groups", "strange_time"]
+__all__ = [
+    "EARLIEST",
+    "LATEST",
+    "code",
+    "codes",
+    "finite",
+    "finite_column",
+    "floored",
+    "group",
+    "groups",
+    "strange_time",
+]
+
+_Seconds = TypeVar("_Seconds", float, NDArray[np.float64])
 
 EARLIEST, LATEST = -62_135_596_800, 253_402_300_799  # seconds since 1970 in which a date can be said: years 1 to 9999
 
@@ -27,6 +41,15 @@ def strange_time(seconds: float) -> EventError:
     )
 
 
+def floored(seconds: _Seconds, step: float) -> _Seconds:
+    """A time, or a column of times, at the last multiple of `step` seconds since 1970; equal bits for both.
+
+    >>> floored(1_700_000_000.0, 3600.0)
+    1699999200.0
+    """
+    return seconds - seconds % step
+
+
 def code(field: str, table: Mapping[str, int], value: object) -> int:
     """The code of a category's value; 0 for a missing one and for a name outside of `table`. Raises `EventError`."""
     if type(value) is str:
@@ -36,8 +59,16 @@ def code(field: str, table: Mapping[str, int], value: object) -> int:
     if isinstance(value, bool):
         return _truth(field, table, value)
     if isinstance(value, (str, int)):
-        return table.get(str(value), 0)
+        return table.get(_written(value), 0)
     raise EventError(f"{field} must be a string or a whole number, received {type(value).__name__}: pass its name")
+
+
+def _written(value: str | int) -> str:
+    """A name that may be a whole number; one of more digits than Python writes (4,300) is in no vocabulary."""
+    try:
+        return str(value)
+    except ValueError:
+        return ""
 
 
 def _truth(field: str, table: Mapping[str, int], value: bool) -> int:
@@ -51,7 +82,7 @@ def finite(field: str, value: object) -> float:
     """A finite number as a float; NaN stands for a missing one. Raises `EventError`."""
     kind = type(value)
     if kind is float or kind is int or (isinstance(value, Real) and kind is not bool):
-        number = float(value)  # type: ignore[arg-type]
+        number = _float(value)
         if math.isinf(number):
             raise EventError(f"{field} must be a finite number, received an infinite one: pass None if it isn't known")
         return number
@@ -62,17 +93,30 @@ def finite(field: str, value: object) -> float:
     raise EventError(f"{field} must be a number, received {kind.__name__}: convert it, or pass None if it isn't known")
 
 
+def _float(value: Any) -> float:
+    """A number as a float, infinite where it is too large for one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
 def finite_column(field: str, values: Sequence[object] | NDArray[Any] | Names) -> NDArray[np.float64]:
     """`finite` for a column of numbers, None among them or NaN: float64 `(E,)`."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "fiu":
         column = values.astype(np.float64, copy=False)
-    elif {float, int, type(None)}.issuperset(map(type, values)):
-        column = np.array(values, np.float64)
     else:
-        column = np.array([finite(field, value) for value in values])
+        column = _column(field, values)
     if np.isinf(column).any():
         raise EventError(f"{field} must hold finite numbers, received an infinite one: pass None if it isn't known")
     return column
+
+
+def _column(field: str, values: Sequence[object] | NDArray[Any] | Names) -> NDArray[np.float64]:
+    if {float, int, type(None)}.issuperset(map(type, values)):
+        with suppress(OverflowError):  # a whole number is too large: which one, is found one by one
+            return np.array(values, np.float64)
+    return np.array([finite(field, value) for value in values])
 
 
 def codes(field: str, table: Mapping[str, int], values: Sequence[object] | NDArray[Any] | Names) -> NDArray[np.int32]:

@@ -11,7 +11,22 @@ import pytest
 
 from cli.conftest import Made, examples_of, help_of, nearsight
 
-COMMANDS = ("demo", "datasets", "init", "train", "tune", "export", "inspect", "predict", "aggregate", "bench")
+COMMANDS = (
+    "demo",
+    "datasets",
+    "init",
+    "train",
+    "tune",
+    "export",
+    "inspect",
+    "keys",
+    "sign",
+    "verify",
+    "publish",
+    "predict",
+    "aggregate",
+    "bench",
+)
 
 
 def test_the_first_page_names_every_command_and_where_to_start() -> None:

@@ -1,5 +1,6 @@
 """What the device package loads: itself, numpy and msgspec; a runtime only when a bundle is loaded with it."""
 
+import ast
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import nearsight
 from device.conftest import DISTRIBUTIONS, INSTALLED
 
 HEAVY = {"tensorflow", "tf_keras", "keras", "pandas", "polars", "typer", "rich", "sklearn", "scipy", "matplotlib"}
@@ -40,6 +42,20 @@ def test_loading_a_bundle_loads_its_runtime_and_no_other(runtime: str, bundle: P
     loaded = loaded_by(code, bundle, runtime)
     assert loaded & set(DISTRIBUTIONS.values()) == {DISTRIBUTIONS[runtime]} - {"numpy"}
     assert not loaded & HEAVY
+
+
+NETWORK = {"asyncio", "ftplib", "http", "requests", "smtplib", "socket", "ssl", "tuf", "urllib", "urllib3", "xmlrpc"}
+
+
+def test_the_channel_alone_may_reach_the_network() -> None:
+    package = Path(nearsight.__file__).parent
+    found = set()
+    for path in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            found |= {path.name for name in names if name.split(".")[0] in NETWORK}
+    assert found == {"channel.py"}
 
 
 @pytest.mark.skipif(find_spec("tensorflow") is not None, reason="this is the full environment")

@@ -1,5 +1,6 @@
 """The device package opens no socket and writes no file: not in Python, and not in a runtime's native code either."""
 
+import platform
 import signal
 import subprocess
 import sys
@@ -7,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from device.cage import POSSIBLE
+from device.cage import DEADLY, POSSIBLE, X32
 from device.conftest import INSTALLED
+from nearsight.bundle import signed
 
 CAGE = Path(__file__).with_name("cage.py")
 USE = """
@@ -71,3 +73,31 @@ def test_the_cage_kills_native_code_that_does(call: str, tmp_path: Path) -> None
     code = f"import ctypes, os; os.chdir({str(tmp_path)!r}); ctypes.CDLL(None).{call}"
     assert run(CAGE, code).returncode == -signal.SIGSYS
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not POSSIBLE, reason="the filter is for Linux on x86-64 and 64-bit ARM")
+@pytest.mark.parametrize("number", [*(DEADLY.get(platform.machine(), ())), X32 + 41])
+def test_the_ways_around_the_usual_calls_end_in_the_cage_too(number: int) -> None:
+    assert run(CAGE, f"import ctypes; ctypes.CDLL(None).syscall({number}, 2, 1, 0, 0)").returncode == -signal.SIGSYS
+
+
+@pytest.mark.skipif(not POSSIBLE, reason="the filter is for Linux on x86-64 and 64-bit ARM")
+def test_a_thread_and_a_child_are_caged_as_well() -> None:
+    thread = "import ctypes, threading; threading.Thread(target=ctypes.CDLL(None).socket, args=(2, 1, 0)).start()"
+    assert run(CAGE, thread).returncode == -signal.SIGSYS
+    child = "import os\nif os.fork(): print(os.wait()[1])\nelse: import socket; socket.socket()"
+    assert run(CAGE, child).stdout == f"{int(signal.SIGSYS)}\n"
+
+
+@pytest.mark.skipif(not POSSIBLE, reason="the filter is for Linux on x86-64 and 64-bit ARM")
+def test_a_signature_is_checked_without_a_socket_or_a_file(bundle: Path, tmp_path: Path) -> None:
+    serialization = pytest.importorskip("cryptography.hazmat.primitives.serialization")
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key = Ed25519PrivateKey.generate()
+    pem = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    (tmp_path / "signed.nsight").write_bytes(signed(bundle, key.sign))
+    (tmp_path / "key.pub.pem").write_bytes(pem)
+    use = USE.replace("runtime=sys.argv[3]", "runtime='numpy', public_key=sys.argv[3]")
+    done = run(CAGE, use, tmp_path / "signed.nsight", tmp_path / "key.pub.pem")
+    assert (done.returncode, done.stdout) == (0, "2 2 2\n"), done.stderr

@@ -284,3 +284,18 @@ def test_a_specification_written_before_seasons_groups_and_counts_gives_the_rows
     now = encoder.now(1_700_950_000.0, Cursor(1_700_000_000.0, 1_700_900_000.0, 3))
     assert now[0].tolist() == [[4, 0]]
     assert np.array_equal(now[1][0], np.array([0.0, 0.545939505, 1.10568738, *[0.0] * 7], np.float32))
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {"low": 0.0, "high": 1e39},
+        {"low": -1e308, "high": 0.0, "mean": 1e308},
+        {"low": 0.0, "high": 9.0, "scale": 1e300},
+        {"low": 0.0, "high": 1.0, "mean": 1e39},
+    ],
+)
+def test_a_number_that_a_row_cant_hold_is_refused(bounds):
+    with pytest.raises(ValueError, match="larger than a row can hold"):
+        Number(name="price", **bounds)
+    assert Number(name="price", low=0.0, high=1e300, log=True).high == 1e300

@@ -65,7 +65,7 @@ def test_words_mean_yes_where_the_declaration_says_so(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (TOLD.replace("yes", "maybe"), "line 6: column 'fraud' must say 1 or 0, received 'maybe'"),
+        (TOLD.replace("yes", "maybe"), "line 6: column 'fraud' must say 1 or 0, received what is spelled like 'xxxxx'"),
         (TOLD.replace("yes", "0").replace("3,1", "3,0"), "must say yes and no somewhere"),
         (TOLD.replace("fraud", "found"), "no column 'fraud'"),
     ],

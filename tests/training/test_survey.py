@@ -93,7 +93,7 @@ def test_rows_that_lack_something_are_counted():
 def test_a_wrong_time_is_told_by_its_line_beneath_rows_that_lack_one():
     rows = clean()
     rows[1][1], rows[30][1] = "", "soon"
-    with pytest.raises(InputError, match=r"line 32: .* received 'soon'"):
+    with pytest.raises(InputError, match=r"line 32: .* received what is spelled like 'xxxx'"):
         looked(rows)
 
 

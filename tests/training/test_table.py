@@ -139,8 +139,11 @@ def test_a_table_with_other_columns_is_refused(wide_bundle, tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a,label\n1,0\n2,2\n", "line 3: the label in the last column 'label' must be 0 or 1, received 2"),
-        ("a,label\n1,0\nx,1\n", "line 3: column 'a' must hold numbers, received 'x'"),
+        (
+            "a,label\n1,0\n2,2\n",
+            "line 3: the label in the last column 'label' must be 0 or 1, received what is spelled like '9'",
+        ),
+        ("a,label\n1,0\nx,1\n", "line 3: column 'a' must hold numbers, received what is spelled like 'x'"),
         ("a,label\n1,0\n,1\n", "line 3: column 'a' is empty"),
         ("a,label\n1,0\nnan,1\n", "line 3: column 'a' must hold finite numbers"),
         ("a,label\n1,0\ninf,1\n", "line 3: column 'a' must hold finite numbers"),

@@ -5,6 +5,7 @@ import csv
 import difflib
 import gzip
 import math
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from nearsight.errors import InputError
 from nearsight.values import EARLIEST, LATEST
 from nearsight_training.timestamps import iso_column, iso_seconds
 
-__all__ = ["Table", "moment", "names_of", "numbers_of", "required", "spoken", "times_of"]
+__all__ = ["Table", "moment", "names_of", "numbers_of", "outlined", "required", "spoken", "times_of"]
 
 _GZIP, _PARQUET, _ZIP = b"\x1f\x8b", b"PAR1", b"PK\x03\x04"
 _BELOW_HEADER = 2  # the first line of a CSV's rows
@@ -113,6 +114,7 @@ def required(table: Table, name: str) -> pl.Series:
     return column
 
 
+_OUTLINE = 30  # characters
 _LARGEST_WHOLE = 2.0**53  # beyond it, whole numbers run into each other
 
 
@@ -178,9 +180,10 @@ def _complete(table: Table, name: str, column: pl.Series, seconds: pl.Series) ->
     wrong = (~seconds.is_finite()).fill_null(True).arg_true()
     if len(wrong):
         value = column[wrong[0]]
+        found = f"nothing: {_MEND}" if value in (None, "") or value != value else outlined(value)
         raise InputError(
             f"{table.line(wrong[0])}: column {name!r} must hold a time in ISO 8601 or in seconds since 1970, "
-            f"received {f'nothing: {_MEND}' if value in (None, '') or value != value else repr(value)}"
+            f"received {found}"
         )
     return seconds
 
@@ -189,15 +192,25 @@ def _seconds_not_dates(table: Table, name: str, seconds: pl.Series) -> pl.Series
     outside = (~seconds.is_between(EARLIEST, LATEST)).arg_true()
     if len(outside):
         raise InputError(
-            f"{table.line(outside[0])}: column {name!r} must hold seconds since 1970, received "
-            f"{seconds[outside[0]]:.0f}, which lies outside of the years 1 to 9999: divide milliseconds by 1000"
+            f"{table.line(outside[0])}: column {name!r} must hold seconds since 1970, received a number outside of the "
+            "years 1 to 9999: divide milliseconds by 1000"
         )
     if seconds.is_between(*_DATES).all() and (seconds % 1 == 0).all():
         raise InputError(
-            f"{table.line(0)}: column {name!r} holds dates like {seconds[0]:.0f}, which would pass for seconds since "
+            f"{table.line(0)}: column {name!r} holds dates like YYYYMMDD, which would pass for seconds since "
             "1970: write them as 2024-12-31"
         )
     return seconds
+
+
+def outlined(value: object) -> str:
+    """How a value is spelled, its letters as x and its digits as 9: a value itself is nobody's business.
+
+    >>> outlined("31/12/2026 noon")
+    "what is spelled like '99/99/9999 xxxx'"
+    """
+    spelled = re.sub(r"\d", "9", re.sub(r"[^\W\d_]", "x", str(value)))
+    return f"what is spelled like {spelled[:_OUTLINE]!r}"
 
 
 def moment(value: str | float) -> float:

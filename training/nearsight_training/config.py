@@ -263,7 +263,8 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     `event` is None where the log has no such column; every row is then an event called `every`. `fields` is None for
     every other column that can be used; `categories` are fields that hold names even where they look like numbers;
     `groups` are fields whose numbers are read in groups alone, by edges or into so many groups of about as many users;
-    `trusted` ones are kept even where one of them alone answers a question (see `nearsight_training.leakage`).
+    `trusted` ones are kept even where one of them alone answers a question (see `nearsight_training.leakage`), and
+    `allowed` ones though they look personal (see `nearsight_training.personal`).
     `counts` are events of which the model sees how often they have happened so far in the history.
     `split` is "time" (past against future, and users apart) or "user" (users apart). With `cutoff` (a date, a time or
     seconds since 1970) the test asks each user at that moment and sees nothing later. `asks` are the questions drawn
@@ -282,6 +283,8 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     groups: dict[str, int | tuple[float, ...]] = {}
     trusted: tuple[str, ...] = ()
     counts: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
+    coarsen_seconds: float | None = None
     targets: tuple[Asked, ...] = ()
     values: tuple[Value, ...] = ()
     next_event: bool = True

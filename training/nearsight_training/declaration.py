@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from nearsight.errors import InputError
-from nearsight.spec import Reset
+from nearsight.spec import COARSEST, Reset
 from nearsight_training.config import Cleaning, Decision, Inactive, Label, LogConfig, NextItem, Target, Value
 from nearsight_training.misreading import misread
 
@@ -36,6 +36,8 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     groups: dict[str, int | tuple[float, ...]] = {}
     trusted: tuple[str, ...] = ()
     counts: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    coarsen: str | None = None
     min_users: _AtLeastOne = _DEFAULT.min_users
     reset_after: str | None = None
     reset_events: _AtLeastOne | None = None
@@ -186,6 +188,8 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             groups={name: _groups(name, asked) for name, asked in log.groups.items()},
             trusted=log.trusted,
             counts=log.counts,
+            allowed=log.allow,
+            coarsen_seconds=_coarsened(log.coarsen),
             min_users=log.min_users,
             reset=reset,
             clean=self.clean,
@@ -271,6 +275,13 @@ def _groups(name: str, asked: int | tuple[float, ...]) -> int | tuple[float, ...
             f"received {', '.join(f'{edge:g}' for edge in asked) or 'none'}: correct them"
         )
     return asked
+
+
+def _coarsened(duration: str | None) -> float | None:
+    step = _seconds(duration)
+    if step is not None and not 1 <= step <= COARSEST:
+        raise InputError(f"times are coarsened to 1s at least and 366d at most, received {duration!r}: correct it")
+    return step
 
 
 def _seconds(duration: str | None) -> float | None:

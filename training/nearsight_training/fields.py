@@ -1,6 +1,5 @@
 """A log's other columns: what a model can read of them, and which had better stay out of it."""
 
-import re
 from typing import Literal
 
 import msgspec
@@ -11,7 +10,8 @@ from nearsight.errors import InputError
 from nearsight_training.columns import names_of, numbers_of
 from nearsight_training.config import LogConfig
 from nearsight_training.leakage import Doers, doers, is_joined
-from nearsight_training.log import LONGEST_NAME, RESERVED, EventLog
+from nearsight_training.log import RESERVED, EventLog
+from nearsight_training.personal import known_values, personal
 from nearsight_training.roles import holds_times, words
 from nearsight_training.rows import Rows
 
@@ -19,24 +19,11 @@ __all__ = ["Field", "fields_of"]
 
 _MIN_USERS = LogConfig().min_users
 _KINDS = 50  # the most frequent names of events, of which a column may tell one
-_LOOKED_AT = 2000  # different values that say what a column holds
 _OWN_VALUE = 0.9  # of the rows
-_SOME, _MOST = 0.1, 0.8
-_FEWEST_CARDS = 5
-_FEWEST_TEXTS, _OWN_TEXT, _WORDS = 100, 0.05, 4
 _CODES = frozenset(("id", "sku", "code", "zip", "zipcode", "postcode", "isbn", "ean", "session", "invoice"))
-_PEOPLE = frozenset(
-    ("firstname", "lastname", "surname", "fullname", "username", "forename", "street", "passport", "ssn", "iban")
-) | frozenset(("birthdate", "birthday", "dob"))
-_PHONES = frozenset(("phone", "mobile", "tel", "telephone", "fax", "msisdn", "whatsapp"))
 _SAYS_WHOSE = frozenset(("user", "customer", "client", "member", "person", "age"))
 _AGES, _OLDEST = (18.0, 25.0, 35.0, 45.0, 55.0, 65.0), 120
 _EARNINGS, _EARNING_GROUPS = frozenset(("income", "salary", "earnings")), 5
-_EMAIL = r"^[^@\s]+@[^@\s]+\.[^@\s.]{2,}$"
-_ADDRESS = r"^\d{1,3}(\.\d{1,3}){3}$"
-_DIGITS = r"^\+?[\d\s()/.-]+$"
-_SPACED = r"^\+|[\d)][\s()/-]+\d"
-_A_DATE = r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|^\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}"
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,10 +52,10 @@ def fields_of(rows: Rows) -> tuple[Field, ...]:
 
 
 def _field(rows: Rows, name: str) -> Field:
-    known = _known(rows.table.column(name))
+    known = known_values(rows.table.column(name))
     if name in RESERVED:
         return _out(name, "nearsight uses its name itself: rename the column to use it")
-    if why := _personal(name, known):
+    if why := personal(name, known):
         return Field(name=name, kind="left out", why=why, concern="personal")
     if not len(known):
         return _out(name, "it is empty")
@@ -127,70 +114,6 @@ def _without_leak(field: Field, log: EventLog, kinds: dict[str, Doers]) -> Field
         f"it is the same in all of a user's rows, and filled only for users who ever do {event!r}: it may tell the end"
     )
     return Field(name=field.name, kind="left out", why=why, concern="leak")
-
-
-def _personal(name: str, known: pl.Series) -> str:
-    """What a column seems to give away of a person, in words."""
-    spelled = words(name)
-    if _PEOPLE & {*spelled, "".join(spelled)}:
-        return "it seems to say who or where somebody is, by its name"
-    if known.dtype.is_integer() and _PHONES & set(spelled):
-        return "it seems to hold phone numbers, by its name"
-    texts = known.cast(pl.String) if known.dtype.is_integer() else known
-    if texts.dtype != pl.String:
-        return ""
-    values = texts.unique(maintain_order=True).head(_LOOKED_AT)
-    if not len(values):
-        return ""
-    if found := _personal_values(values, bool(_PHONES & set(spelled))):
-        return found
-    return "it looks like free text" if _is_prose(texts) else ""
-
-
-def _personal_values(values: pl.Series, phones: bool) -> str:
-    if _share(values, _EMAIL) >= _SOME:
-        return "it looks like e-mail addresses"
-    if _share(values, _ADDRESS) >= _MOST:
-        return "it looks like network addresses"
-    if len(values) >= _FEWEST_CARDS and sum(map(_is_card, values)) >= _MOST * len(values):
-        return "it looks like card numbers"
-    if sum(_is_phone(value, phones) for value in values) >= _MOST * len(values):
-        return "it looks like phone numbers"
-    return ""
-
-
-def _is_prose(texts: pl.Series) -> bool:
-    """Whether texts are long, or of several words and hardly ever said twice, unlike the names of products."""
-    if (texts.str.len_chars() > LONGEST_NAME).any():
-        return True
-    said = texts.n_unique()
-    spoken = texts.head(_LOOKED_AT).str.count_matches(r"\S+").mean()
-    return said > max(_FEWEST_TEXTS, _OWN_TEXT * len(texts)) and float(spoken or 0) >= _WORDS  # type: ignore[arg-type]
-
-
-def _share(values: pl.Series, pattern: str) -> float:
-    return float(values.str.contains(pattern).sum()) / len(values)
-
-
-def _is_card(value: str) -> bool:
-    """Whether 13 to 19 digits end in the right check digit (Luhn, US patent 2,950,048)."""
-    digits = re.sub(r"[\s-]", "", value)
-    if not re.fullmatch(r"[0-9]{13,19}", digits):
-        return False
-    doubled = [int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits))]
-    return sum(number - 9 * (number > 9) for number in doubled) % 10 == 0
-
-
-def _is_phone(value: str, called: bool) -> bool:
-    digits = sum(map(str.isdigit, value))
-    if not re.match(_DIGITS, value) or re.match(_A_DATE, value):
-        return False
-    return 6 <= digits <= 15 if called else 9 <= digits <= 15 and bool(re.search(_SPACED, value))
-
-
-def _known(column: pl.Series) -> pl.Series:
-    column = column.replace("", None) if column.dtype == pl.String else column
-    return (column.fill_nan(None) if column.dtype.is_float() else column).drop_nulls()
 
 
 def _whole(numbers: pl.Series) -> bool:

@@ -10,16 +10,17 @@ from numpy.typing import NDArray
 
 from nearsight.errors import InputError
 from nearsight.names import Names
+from nearsight.values import floored
 from nearsight_training.cleaning import cleaned, whole_rows
 from nearsight_training.columns import Table, names_of, numbers_of, required, times_of
 from nearsight_training.config import Label, LogConfig
 from nearsight_training.histories import coded_fields
 from nearsight_training.outcomes import outcomes_of
+from nearsight_training.personal import LONGEST_NAME, check_personal
 
-__all__ = ["LONGEST_NAME", "RESERVED", "EventLog", "log_of", "read_log"]
+__all__ = ["RESERVED", "EventLog", "log_of", "read_log"]
 
 RESERVED = frozenset(("event", "time", "user", "self"))  # what `observe` and the tables already call something else
-LONGEST_NAME = 200  # characters
 _OUTCOME = "outcome:"
 
 
@@ -55,7 +56,11 @@ class EventLog:
 
 
 def read_log(path: Path, config: LogConfig) -> EventLog:
-    """Read the columns that `config` names. Raises `InputError` with the line of the first value that can't be used."""
+    """Read the columns that `config` names. Times are coarsened as it says, once the rows are in their order.
+
+    Raises `InputError` with the line of the first value that can't be used, whose spelling it outlines and which it
+    never shows, and for a field that looks personal and isn't allowed.
+    """
     return log_of(Table.read(path), config)
 
 
@@ -81,6 +86,8 @@ def log_of(table: Table, config: LogConfig) -> EventLog:
     frame = pl.DataFrame({"user": users.codes, "time": times, "event": names.codes, **rest})
     order = pl.Series(np.lexsort((times, users.codes)).astype(np.uint32))
     frame, dropped = cleaned(frame[order], config.clean, table.name)
+    if config.coarsen_seconds is not None:
+        frame = frame.with_columns(time=floored(frame["time"].to_numpy(), config.coarsen_seconds))
     return _laid_out(frame, users, names, told, (*lacking, *dropped, *notes))
 
 
@@ -122,6 +129,8 @@ def _fields(table: Table, config: LogConfig, roles: set[str]) -> tuple[dict[str,
         column = names_of(table, name) if column is None else column
         fault = _fault(column)
         if column is not None and not fault:
+            if name not in config.allowed:
+                check_personal(name, table.column(name), table.name)
             fields[name] = column
             notes += [] if is_name else _doubts(table, name, column)
         elif config.fields is not None:

@@ -3,7 +3,7 @@
 import polars as pl
 
 from nearsight.errors import InputError
-from nearsight_training.columns import Table
+from nearsight_training.columns import Table, outlined
 from nearsight_training.config import Label
 
 __all__ = ["outcomes_of"]
@@ -26,8 +26,8 @@ def outcomes_of(table: Table, label: Label) -> pl.Series:
         strays = (known & ~yes & ~no).arg_true().to_list()
         if strays:
             raise InputError(
-                f"{table.line(strays[0])}: column {label.column!r} must say 1 or 0, received {told[strays[0]]!r}: "
-                "correct it, or list the values that mean yes"
+                f"{table.line(strays[0])}: column {label.column!r} must say 1 or 0, received "
+                f"{outlined(told[strays[0]])}: correct it, or list the values that mean yes"
             )
     if not yes.any() or not (known & ~yes).any():
         raise InputError(

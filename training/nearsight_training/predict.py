@@ -100,6 +100,7 @@ def _config(spec: Spec, table: Table, user: str, time: str, event: str) -> LogCo
         every=spec.event.vocabulary[0] if single else "event",
         fields=tuple(name for name in spec.fields if name not in empty),
         categories=tuple(category.name for category in spec.categories),
+        allowed=spec.fields,
     )
 
 

@@ -64,7 +64,8 @@ def prepare_split(log: EventLog, config: LogConfig, split: Plan) -> Prepared:
     training = visible & (split.users == TRAIN)[log.owners]
     if not training.any():
         raise InputError("no user is left to train on: pass a larger log or smaller shares of validation and test")
-    spec, notes = fit_spec(log, training, config.min_users, config.reset, config.groups, config.counts)
+    fitted = config.min_users, config.reset, config.groups, config.counts, config.coarsen_seconds
+    spec, notes = fit_spec(log, training, *fitted)
     log = coarse(log, spec.groups)
     check_columns(log, spec.fields, config.targets, config.trusted)
     encoder, begins = Encoder(spec), segment_starts(spec.reset, log.times, log.starts, len(log.times))
@@ -153,7 +154,8 @@ def _answered(
     last = log.starts[asks.history] + asks.after - 1
     first = begins[np.searchsorted(begins, last, "right") - 1]
     counts = [occurrences(log.names == number.name, first, last + 1) for number in encoder.spec.counts]
-    rows = encoder.now_columns(asks.times - log.times[last], asks.times - log.times[first], counts)
+    seen = encoder.times(asks.times)
+    rows = encoder.now_columns(seen - log.times[last], seen - log.times[first], counts)
     return (*rows, _stacked(labels, len(asks.times), np.int8), _stacked(values, len(asks.times), np.float32))
 
 

@@ -49,4 +49,4 @@ def usable_rows(table: Table, roles: Roles, every: str) -> Rows:
 
 
 def _config(roles: Roles, fields: tuple[str, ...], every: str) -> LogConfig:
-    return LogConfig(user=roles.user, time=roles.time, event=roles.event, every=every, fields=fields)
+    return LogConfig(user=roles.user, time=roles.time, event=roles.event, every=every, fields=fields, allowed=fields)

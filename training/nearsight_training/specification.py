@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from nearsight.cursor import segment_starts
@@ -42,11 +43,13 @@ def fit_spec(
     reset: Reset = _NEVER,
     groups: Mapping[str, int | tuple[float, ...]] = _NO_GROUPS,
     counts: Sequence[str] = (),
+    coarsen_seconds: float | None = None,
 ) -> tuple[Spec, tuple[str, ...]]:
     """The specification that the events in `seen` (E,) give, and notes on the fields that were left out.
 
-    `seen` must keep whole beginnings of histories; `groups` and `counts` are those of `LogConfig`. Raises `InputError`
-    where no kind of event has `min_users` users, or one that is to be counted hasn't.
+    `seen` must keep whole beginnings of histories; `groups` and `counts` are those of `LogConfig`, and the log's times
+    are multiples of `coarsen_seconds` already. Raises `InputError` where no kind of event has `min_users` users, or one
+    that is to be counted hasn't.
     """
     owners = log.owners[seen]
     event = fit_category("event", log.names[seen], owners, min_users)
@@ -70,7 +73,7 @@ def fit_spec(
             useful = len(category.vocabulary) > 1 or (category.vocabulary and (values[seen] == "").any())
             categories += [category] if useful else []
             notes += [] if useful else [f"{name}: left out, fewer than two values have {min_users} users each"]
-    clock = _clock(log, seen, reset)
+    clock = replace(_clock(log, seen, reset), coarsen_seconds=coarsen_seconds)
     spec = Spec(
         event=event,
         categories=tuple(categories),

@@ -11,7 +11,7 @@ from nearsight.features import Encoder
 from nearsight.heads import BinaryHead
 from nearsight.names import Names
 from nearsight.spec import Category, Spec, Steps
-from nearsight_training.columns import Table, numbers_of
+from nearsight_training.columns import Table, numbers_of, outlined
 from nearsight_training.config import TableConfig
 from nearsight_training.histories import SPLITS, Histories
 from nearsight_training.labels import UNKNOWN
@@ -45,7 +45,7 @@ def read_table(table: Table) -> Samples:
     if len(wrong):
         raise InputError(
             f"{table.line(wrong[0])}: the label in the last column {label!r} must be 0 or 1, "
-            f"received {labels[wrong[0]]:g}"
+            f"received {outlined(f'{labels[wrong[0]]:g}')}"
         )
     return Samples(tuple(steps), read_steps(table, steps), labels.to_numpy().astype(np.int8))
 
@@ -137,4 +137,4 @@ def _complete(table: Table, name: str) -> pl.Series:
 def _first_unusable(column: pl.Series) -> tuple[int, str]:
     numbers = column.cast(pl.String, strict=False).cast(pl.Float64, strict=False)
     row = int(numbers.is_null().arg_true()[0]) if numbers.null_count() else 0
-    return row, "nothing" if column[row] in (None, "") else repr(column[row])
+    return row, "nothing" if column[row] in (None, "") else outlined(column[row])

@@ -6,6 +6,7 @@ from nearsight.errors import InputError
 from nearsight.heads import NextEventHead
 from nearsight_training.config import Label, LogConfig, Target, Value
 from nearsight_training.log import EventLog
+from nearsight_training.specification import fit_category
 
 __all__ = ["check_targets"]
 
@@ -24,7 +25,8 @@ def check_targets(log: EventLog, config: LogConfig) -> None:
     for target in (*config.targets, *config.values, *items):
         missing = [event for event in target.events if event not in known]
         if missing or not (target.events or not isinstance(target, Target)):
-            most = ", ".join(sorted(known)[:20])
+            shared = fit_category("event", log.names, log.owners, config.min_users).vocabulary
+            most = ", ".join(sorted(shared)[:20]) or f"none that {config.min_users} users have"
             raise InputError(f"the log has no event {'' if not missing else missing[0]!r} to predict: it has {most}")
     for asked in (*config.targets, *config.values):
         if isinstance(asked, Label):
