@@ -5,27 +5,43 @@
     reading = session.observe("add_to_cart", time=1_700_000_000.0, price=19.9)
     reading["purchase"]
 
-Nothing here opens a socket or writes a file.
+Nothing here opens a socket, and nothing but a store that you open writes a file.
 """
 
 from nearsight._version import __version__
-from nearsight.errors import BundleError, EventError, InputError, NearsightError, RuntimeMissingError, SnapshotError
+from nearsight.errors import (
+    BundleError,
+    ConsentError,
+    EventError,
+    InputError,
+    NearsightError,
+    RuntimeMissingError,
+    SnapshotError,
+    StoreError,
+)
 from nearsight.heads import Reading, Value
 from nearsight.insight import Insight, Readings, load
 from nearsight.session import Session
+from nearsight.store import Journal, Store
+from nearsight.store import open_store as open  # noqa: A004 - as in gzip.open
 
 __all__ = [
     "BundleError",
+    "ConsentError",
     "EventError",
     "InputError",
     "Insight",
+    "Journal",
     "NearsightError",
     "Reading",
     "Readings",
     "RuntimeMissingError",
     "Session",
     "SnapshotError",
+    "Store",
+    "StoreError",
     "Value",
     "__version__",
     "load",
+    "open",
 ]

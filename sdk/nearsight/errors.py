@@ -5,13 +5,24 @@
     ├── BundleError         a .nsight file that can't be trusted or read
     ├── RuntimeMissingError no installed runtime can run what the bundle carries
     ├── EventError          an event with a missing or unusable part
-    └── SnapshotError       a snapshot that doesn't belong to this model
+    ├── SnapshotError       a snapshot that doesn't belong to this model
+    ├── StoreError          a store that can't be opened, read or written as it was asked to
+    └── ConsentError        a user who didn't consent to what was asked for
 
 Each message is one sentence that says what was expected, what came and what to do. A message about an event
-names its field and the type that came, never the value: behaviour data doesn't belong in a log.
+names its field and the type that came, never the value, and none names a user: behaviour data doesn't belong in a log.
 """
 
-__all__ = ["BundleError", "EventError", "InputError", "NearsightError", "RuntimeMissingError", "SnapshotError"]
+__all__ = [
+    "BundleError",
+    "ConsentError",
+    "EventError",
+    "InputError",
+    "NearsightError",
+    "RuntimeMissingError",
+    "SnapshotError",
+    "StoreError",
+]
 
 
 class NearsightError(Exception):
@@ -36,3 +47,11 @@ class EventError(NearsightError):
 
 class SnapshotError(NearsightError):
     """A snapshot is damaged or was taken from another model."""
+
+
+class StoreError(NearsightError):
+    """A store can't be opened, read or written as it was asked to: its key, its format, its disk, its options."""
+
+
+class ConsentError(NearsightError):
+    """A user didn't consent to the purpose that was asked for; it is named, the user isn't."""
