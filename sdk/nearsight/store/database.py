@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from nearsight.digest import sha256
 from nearsight.errors import StoreError
 from nearsight.store.quarantine import move_aside
 
@@ -18,17 +19,18 @@ __all__ = ["FORMAT", "Database", "Found", "open_database"]
 FORMAT = 1
 _APPLICATION = 0x4E534754  # "NSGT", in the file's header
 _BUSY_SECONDS = 2.0
-_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_SCHEMA = (
+_FULL, _BUSY = (sqlite3.SQLITE_FULL,), (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_ERRORS = (sqlite3.Error, UnicodeDecodeError)  # the second where a message quotes a damaged row
+_PLACE = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM)
+_TABLES = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL)",
     "CREATE TABLE users (id INTEGER PRIMARY KEY, pseudonym BLOB NOT NULL UNIQUE, key BLOB NOT NULL)",
     "CREATE TABLE states (id INTEGER PRIMARY KEY, sealed BLOB NOT NULL, day INTEGER NOT NULL)",
     """CREATE TABLE journal (id INTEGER, sequence INTEGER, sealed BLOB NOT NULL, day INTEGER NOT NULL,
     PRIMARY KEY (id, sequence)) WITHOUT ROWID""",
     "CREATE TABLE audit (what TEXT PRIMARY KEY, count INTEGER NOT NULL)",
-    f"PRAGMA application_id = {_APPLICATION}",
-    f"PRAGMA user_version = {FORMAT}",
 )
+_DIGEST = "digest"  # of what else is in meta: damage there must not look like another key
 
 Found = tuple[int, bytes, bytes]  # a user's id, sealed key and sealed state
 
@@ -52,7 +54,7 @@ def open_database(path: Path) -> tuple["Database", Path | None]:
         return Database(path, lock), aside
     except BaseException as error:
         lock.close()
-        if isinstance(error, sqlite3.Error):
+        if isinstance(error, _ERRORS):
             raise _failure(error) from error
         raise
 
@@ -68,8 +70,10 @@ class Database:
         self._writer.execute("PRAGMA secure_delete = ON")
         if not self._writer.execute("SELECT name FROM sqlite_master").fetchall():
             with self.transaction():
-                for statement in _SCHEMA:
+                for statement in _TABLES:
                     self._writer.execute(statement)
+                self._writer.execute(f"PRAGMA application_id = {_APPLICATION}")
+                self._writer.execute(f"PRAGMA user_version = {FORMAT}")
         self._reader = _connected(path)  # so that reading doesn't wait for a commit
         self._reader.text_factory = bytes  # a damaged row's may be no text
 
@@ -84,7 +88,7 @@ class Database:
         except BaseException as error:
             with suppress(sqlite3.Error):
                 writer.execute("ROLLBACK")
-            if isinstance(error, sqlite3.Error):
+            if isinstance(error, _ERRORS):
                 raise _failure(error) from error
             raise
 
@@ -96,6 +100,8 @@ class Database:
     def put_meta(self, values: Mapping[str, bytes]) -> None:
         """Set such values."""
         self._writer.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", list(values.items()))
+        _, found = _meta(self._writer)
+        self._writer.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_DIGEST, found))
 
     def find(self, pseudonym: bytes) -> Found | None:
         """A user's rows."""
@@ -167,7 +173,7 @@ class Database:
             self._writer.execute(f"PRAGMA busy_timeout = {1000 * patience_seconds:.0f}")
             ((busy, _, _),) = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             self._writer.execute(f"PRAGMA busy_timeout = {1000 * _BUSY_SECONDS:.0f}")
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             raise _failure(error) from error
         return not busy
 
@@ -179,7 +185,7 @@ class Database:
     def _read(self, query: str, *values: object) -> list[tuple]:  # type: ignore[type-arg]
         try:
             return self._reader.execute(query, values).fetchall()
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             raise _failure(error) from error
 
 
@@ -193,9 +199,9 @@ def _locked(path: Path) -> sqlite3.Connection:
     try:
         lock.execute("PRAGMA journal_mode = OFF")  # nothing is ever written
         lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.Error as error:
+    except _ERRORS as error:
         lock.close()
-        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+        if _code(error) in _BUSY:
             raise StoreError(
                 f"{path} is open already, here or in another process, and one at a time keeps a store: close it there, "
                 "or pass another path"
@@ -206,31 +212,64 @@ def _locked(path: Path) -> sqlite3.Connection:
 
 def _is_damaged(path: Path) -> bool:
     connection = _connected(path)
+    connection.text_factory = bytes
     try:
-        ((application,),) = connection.execute("PRAGMA application_id").fetchall()
-        ((version,),) = connection.execute("PRAGMA user_version").fetchall()
-        is_empty = not connection.execute("SELECT name FROM sqlite_master").fetchall()
-        if application != _APPLICATION and not is_empty:
-            raise StoreError(f"{path} is a database of something else: pass another path")
-        if version > FORMAT:
-            raise StoreError(f"{path} has format {version} where this SDK reads up to {FORMAT}: update nearsight")
-        return bool(connection.execute("PRAGMA quick_check(1)").fetchall() != [("ok",)])
-    except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode & 0xFF in _DAMAGE:
+        return not _is_whole(connection, path)
+    except _ERRORS as error:
+        if _is_damage(error):
             return True
         raise
     finally:
         connection.close()
 
 
-def _failure(error: sqlite3.Error) -> StoreError:
+def _is_whole(connection: sqlite3.Connection, path: Path) -> bool:
+    tables = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid").fetchall()
+    ((application,),) = connection.execute("PRAGMA application_id").fetchall()
+    ((version,),) = connection.execute("PRAGMA user_version").fetchall()
+    if not tables:
+        return True  # nothing was written yet
+    are_ours = tables == [(table.encode(),) for table in _TABLES]
+    if application != _APPLICATION and not are_ours:
+        raise StoreError(f"{path} is a database of something else: pass another path")
+    if version > FORMAT:
+        raise StoreError(f"{path} has format {version} where this SDK reads up to {FORMAT}: update nearsight")
+    connection.executescript("BEGIN IMMEDIATE; UPDATE meta SET value = value; ROLLBACK")  # its header may forbid it
+    written, found = _meta(connection)
+    is_sound = connection.execute("PRAGMA quick_check(1)").fetchall() == [(b"ok",)]
+    return is_sound and are_ours and application == _APPLICATION and written == found
+
+
+def _meta(connection: sqlite3.Connection) -> tuple[bytes | None, bytes | None]:
+    """The digest that is written, and the one that should be; both None where nothing has one yet."""
+    written, digest = None, sha256()
+    rows = connection.execute("SELECT CAST(name AS BLOB), CAST(value AS BLOB) FROM meta ORDER BY name").fetchall()
+    for name, value in rows:
+        if name == _DIGEST.encode():
+            written = value
+        else:
+            digest.update(name + value)
+    return written, bytes.fromhex(digest.hexdigest()) if rows else None
+
+
+def _code(error: Exception) -> int:
+    return (
+        getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+    )  # an error of Python's own is about text that is none
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whatever isn't the place's fault is the file's: no statement of this module fails by itself."""
+    return _code(error) not in (*_FULL, *_BUSY, *_PLACE)
+
+
+def _failure(error: Exception) -> StoreError:
     """SQLite's error as a sentence; its own text is left out, for it may quote what a damaged row holds."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    name = getattr(error, "sqlite_errorname", type(error).__name__)
-    if code == sqlite3.SQLITE_FULL:
+    if _code(error) in _FULL:
         return StoreError("the store's disk is full: free some space, and what waits will be written")
-    if code in _DAMAGE:
-        return StoreError("the store's file was damaged: close it and open it again, which moves it aside")
-    if code == sqlite3.SQLITE_BUSY:
+    if _code(error) in _BUSY:
         return StoreError("another program keeps the store's file locked: end it, and what waits will be written")
-    return StoreError(f"the store's file can't be used ({name}): mend that, and what waits will be written")
+    if _is_damage(error):
+        return StoreError("the store's file was damaged: close it and open it again, which moves it aside")
+    name = getattr(error, "sqlite_errorname", type(error).__name__)
+    return StoreError(f"the store's file can't be used ({name}): mend its disk, and what waits will be written")

@@ -94,10 +94,7 @@ def _unlocked(rings: "type[Ring]", database: "Database", given: bytes | None) ->
     key, place = _key(database, identity, given, is_new=False)
     found = rings.unlocked(identity, key, sealed)
     if found is None:
-        raise StoreError(
-            f"{database.path} has another key than the one that came, or its key was damaged: pass that one as key=, "
-            "or move the file aside"
-        )
+        raise StoreError(f"{database.path} has another key than the one that came: pass that one as key=")
     return found, place
 
 
