@@ -7,6 +7,7 @@ import threading
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ import nearsight
 from nearsight import ConsentError, EventError, StoreError
 from nearsight.bundle import write_bundle
 from nearsight.store.live import Live, LiveUsers
-from nearsight.store.record import Trimmer
+from nearsight.store.record import Event, Trimmer
 from nearsight.store.writer import Writer
 from shop import KEY, PRICE, START, insight, opened, raw
 from strategies import FIELDS, NAMES
@@ -272,9 +273,11 @@ def test_a_bundles_path_is_enough(tmp_path):
 
 def test_an_event_keeps_what_the_model_reads():
     trimmer = Trimmer(made_up.spec())
-    event = trimmer.event(7, 5, {"device": 3, "price": True is None or 2, "balance": None, "colour": "red"})
+    event = trimmer.event(7, 5, {"device": 3, "price": 2, "balance": None, "colour": "red"})
     assert (event.name, event.time) == ("7", 5.0)
     assert event.fields == {"device": "3", "price": 2.0, "balance": None}
+    timeless = Trimmer(msgspec.structs.replace(made_up.spec(), clock=None))
+    assert timeless.event("\ud83d", "noon", {}) == Event("?", None, {})
 
 
 def test_importing_nearsight_loads_neither_sqlite_nor_cryptography():

@@ -46,12 +46,13 @@ class Trimmer:
 
     def __init__(self, spec: Spec) -> None:
         self._names = {category.name for category in spec.categories}
+        self._has_clock = spec.clock is not None
         self.fields = frozenset(spec.fields)
 
     def event(self, name: object, time: float | None, fields: Mapping[str, object]) -> Event:
         """An event that a session has just taken, so that its values have types that can be kept."""
         kept = {field: self._value(field, value) for field, value in fields.items() if field in self.fields}
-        return Event(_name(name), None if time is None else float(time), kept)
+        return Event(_name(name), float(time) if self._has_clock and time is not None else None, kept)
 
     def _value(self, field: str, value: object) -> str | bool | float | None:
         if value is None:
@@ -60,7 +61,7 @@ class Trimmer:
 
 
 def _name(value: object) -> str | bool:
-    return value if isinstance(value, bool) else str(value)
+    return value if isinstance(value, bool) else str(value).encode(errors="replace").decode()  # half a surrogate pair
 
 
 def exported(event: Event) -> dict[str, object]:
