@@ -92,7 +92,7 @@ def test_whoever_is_erased_is_in_no_file(tmp_path, forget):
 
 
 def test_the_look_into_the_files_finds_what_an_uncut_log_keeps(tmp_path, monkeypatch):
-    monkeypatch.setattr(Database, "cut_log", lambda database, patience=0: True)
+    monkeypatch.setattr(Database, "cut_log", lambda database, patience_seconds: True)
     gone, _, content = erased(tmp_path, lambda store: store.erase_user("ada"))
     assert [cell for cell in gone if cell in content] != []
 
@@ -152,7 +152,7 @@ def test_a_journal_needs_its_own_consent_and_keeps_its_bounds(tmp_path):
             if turn in (1, 2):
                 store.flush()
         assert store.export_user("grace")["journal"] == []
-        expected = [{"event": "view", "time": START + turn, "price": float(turn)} for turn in range(3, 7)]
+        expected = [{"name": "view", "time": START + turn, "fields": {"price": float(turn)}} for turn in range(3, 7)]
         assert store.export_user("ada")["journal"] == expected
         assert store.audit()["journal events beyond their number"] == 3
 
@@ -205,6 +205,8 @@ def test_an_export_is_all_there_is(tmp_path):
     floats = {name: np.array(history[name], np.float32).tobytes() for name in ("state", "expected_next")}
     cursor = Cursor(history["first_time"], history["last_time"], history["events"])
     expected = Expected(floats["expected_next"], history["surprise_bits"])
+    assert bytes.fromhex(held["pseudonym"]) in cells(tmp_path)
+    assert set(held) == {"pseudonym", "consents", "last_written", "history", "journal"}
     assert freeze(history["model"], cursor, floats["state"], tally, expected) == session.snapshot()
 
 
@@ -226,6 +228,17 @@ def test_whoever_stays_away_is_erased(tmp_path, monkeypatch):
     clock[0] += 11 * DAY
     with opened(tmp_path, retention_days=10) as store:
         assert store.export_user("grace") == {}
+
+
+def test_whoever_comes_back_at_the_last_moment_stays(tmp_path, monkeypatch):
+    clock = [START]
+    monkeypatch.setattr(time, "time", lambda: clock[0])
+    with opened(tmp_path, retention_days=10) as store:
+        store.consent("ada", "insight")
+        clock[0] += 11 * DAY
+        store.observe("ada", "view", time=clock[0])
+        assert store.retention() == 0
+        assert store.export_user("ada")["history"]["events"] == 1
 
 
 def test_reading_what_is_held_makes_nobody_younger(tmp_path, monkeypatch):

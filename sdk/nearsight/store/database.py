@@ -167,7 +167,7 @@ class Database:
         for table in ("states", "journal"):
             self._writer.execute(f"UPDATE {table} SET day = ? WHERE day > ?", (today, today))  # noqa: S608
 
-    def cut_log(self, patience_seconds: float = _BUSY_SECONDS) -> bool:
+    def cut_log(self, patience_seconds: float) -> bool:
         """Bring the write-ahead log into the database and cut it to nothing; False where somebody keeps reading it."""
         try:
             self._writer.execute(f"PRAGMA busy_timeout = {1000 * patience_seconds:.0f}")
@@ -265,6 +265,8 @@ def _is_damage(error: Exception) -> bool:
 
 def _failure(error: Exception) -> StoreError:
     """SQLite's error as a sentence; its own text is left out, for it may quote what a damaged row holds."""
+    if isinstance(error, sqlite3.ProgrammingError):
+        return StoreError("the store was closed meanwhile: open it again")
     if _code(error) in _FULL:
         return StoreError("the store's disk is full: free some space, and what waits will be written")
     if _code(error) in _BUSY:

@@ -1,32 +1,39 @@
 """Everything that is held about a user, for that user to read."""
 
-import datetime
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from nearsight.manifest import Manifest
 from nearsight.profile import PARTS, Tally
 from nearsight.snapshot import thaw
-from nearsight.store.record import Event, exported
+from nearsight.store.record import Event
 
 __all__ = ["portrait"]
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_EPOCH = datetime.date(1970, 1, 1).toordinal()
+_DAY_SECONDS = 86_400
 
 
 def portrait(
-    manifest: Manifest, consents: Mapping[str, float], snapshot: bytes, events: Sequence[Event], day: int
+    manifest: Manifest,
+    pseudonym: bytes,
+    consents: Mapping[str, float],
+    snapshot: bytes,
+    events: Sequence[Event],
+    day: int,
 ) -> dict[str, Any]:
-    """Consents, history, journal and the day of the last write as plain JSON; nothing that is kept is left out."""
+    """Pseudonym, consents, the day of the last write, history and journal as plain JSON; nothing is left out."""
     found = thaw(snapshot, manifest.model, manifest.trunk)
     vocabulary = manifest.spec.event.vocabulary
     expected = found.expected
     return {
+        "pseudonym": pseudonym.hex(),
         "consents": {purpose: _moment(time) for purpose, time in consents.items()},
-        "last_written": datetime.date.fromordinal(_EPOCH + day).isoformat(),
+        "last_written": time.strftime("%Y-%m-%d", time.gmtime(_DAY_SECONDS * day)),
         "history": {
             "model": found.model,
             "events": found.cursor.count,
@@ -37,12 +44,12 @@ def portrait(
             "expected_next": None if expected is None else np.frombuffer(expected.outputs, np.float32).tolist(),
             "surprise_bits": None if expected is None else expected.bits,
         },
-        "journal": [exported(event) for event in events],
+        "journal": [msgspec.structs.asdict(event) for event in events],
     }
 
 
 def _moment(seconds: float) -> str:
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat()
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def _habits(tally: Tally, vocabulary: Sequence[str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import msgspec
 from nearsight.spec import Spec
 from nearsight.values import finite
 
-__all__ = ["Event", "Record", "Trimmer", "decoded", "encoded", "exported"]
+__all__ = ["Event", "Record", "Trimmer", "decoded", "encoded"]
 
 
 class Record(msgspec.Struct, array_like=True):
@@ -62,8 +62,3 @@ class Trimmer:
 
 def _name(value: object) -> str | bool:
     return value if isinstance(value, bool) else str(value).encode(errors="replace").decode()  # half a surrogate pair
-
-
-def exported(event: Event) -> dict[str, object]:
-    """An event as plain JSON."""
-    return {"event": event.name, "time": event.time, **event.fields}

@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from threading import RLock
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from nearsight.errors import ConsentError, EventError, StoreError
@@ -12,11 +11,11 @@ from nearsight.heads import Reading
 from nearsight.manifest import Manifest
 from nearsight.profile import Profile
 from nearsight.store.audit import Audit
+from nearsight.store.backlog import Backlog
 from nearsight.store.key import Place, checked_key, forget_key
 from nearsight.store.live import Live, LiveUsers
 from nearsight.store.options import JOURNAL, Options
 from nearsight.store.portrait import portrait
-from nearsight.store.quarantine import moved_aside
 from nearsight.store.record import Trimmer
 from nearsight.store.vault import IDENTITY, ROOT, today
 from nearsight.store.writer import Writer
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from nearsight.store.vault import Vault
 
 __all__ = ["Store"]
+
+_PATIENCE_SECONDS = 2.0  # with programs that read the write-ahead log when it is to be cut
 
 
 class Store:
@@ -45,11 +46,9 @@ class Store:
         self._process: int | None = os.getpid()
         self._trimmer = Trimmer(manifest.spec)
         self._live = LiveUsers(options.live_users)
-        self._dirty: dict[str, Live] = {}
-        self._waiting = self._flying = 0  # events that no write has begun with, and those that one is busy with
+        self._backlog = Backlog(options.flush_events)
         self._half = max(2, options.flush_events // 2)
         self._day: int | None = None  # of the last retention
-        self._is_cut = True  # False while the write-ahead log may hold remains of what was deleted
         self._writing, self._lock = RLock(), RLock()  # whoever takes both takes them in this order
         self.retention()
         self._writer = Writer(options.flush_seconds, self._write)
@@ -61,12 +60,7 @@ class Store:
         with self._writing, self._lock:
             found = self._found(user)
             live = found or self._vault.new(user)
-            before, live.consents = live.consents, {**live.consents, purpose: time.time()}
-            try:
-                self._save([live], {})
-            except StoreError:
-                live.consents = before
-                raise
+            self._agree(live, {**live.consents, purpose: time.time()})
             if found is None:
                 self._live.put(user, live)
 
@@ -89,7 +83,6 @@ class Store:
                 else:
                     self._end(live, purpose)
             self._shred()
-            self._check_cut()
 
     def observe(self, user: str, event: str, /, time: float | None = None, **fields: object) -> Reading:
         """Add one event to a user's history and read what the model now says; arguments as for `Session.observe`.
@@ -97,10 +90,10 @@ class Store:
         An event that raises leaves the history as it was: `ConsentError` where the user didn't consent to the first
         purpose, `EventError` for an event that can't be read, `StoreError` where too much waits to be written.
         """
-        self._check(user)
         while True:
+            self._check(user)
             with self._lock:
-                if self._waiting + self._flying < self._options.flush_events:
+                if not self._backlog.is_full:
                     return self._observed(user, event, time, fields)
             self._write()
 
@@ -127,10 +120,11 @@ class Store:
             live = self._found(user)
             if live is None or live.id is None:
                 return {}
-            if user in self._dirty:
+            if user in self._backlog.users:
                 self._save([live], {})
             day = self._vault.database.day(live.id)
-            return portrait(self._manifest, live.consents, live.session.snapshot(), self._vault.events(live), day)
+            snapshot, events = live.session.snapshot(), self._vault.events(live)
+            return portrait(self._manifest, live.pseudonym, live.consents, snapshot, events, day)
 
     def erase_user(self, user: str) -> bool:
         """Delete everything that is held about a user, also from files that were moved aside; whether there was any.
@@ -142,7 +136,6 @@ class Store:
         with self._writing, self._lock:
             found = self._forget(user, "users erased on request")
             self._shred()
-            self._check_cut()
         return found
 
     def retention(self) -> int:
@@ -153,7 +146,6 @@ class Store:
         """
         self._check()
         with self._writing:
-            self._write()
             return self._expire()
 
     def audit(self) -> dict[str, int]:
@@ -173,10 +165,10 @@ class Store:
         with self._writing, self._lock:
             with database.transaction():
                 database.put_meta({ROOT: vault.ring.locked(checked_key(key))})
-            self._shred()
             if self.key_place != "app":
                 forget_key(database.path, database.meta(IDENTITY) or b"")
                 self.key_place = "app"
+            self._shred()
 
     def flush(self) -> None:
         """Write what waits. Raises `StoreError` where that can't be done; it waits on."""
@@ -187,19 +179,20 @@ class Store:
         """Write what waits and let go of the file. A store that is closed already, or by another process, stays so."""
         if self._process != os.getpid():
             return
-        self._writer.stop()
-        try:
-            self._write()
-        finally:
+        with self._lock:
             self._process = None
-            self._vault.database.close()
+            self._backlog.end()
+        self._writer.stop()
+        with self._writing, self._lock:
+            try:
+                self._write()
+            finally:
+                self._vault.database.close()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _check(self, user: object = "") -> None:
@@ -220,7 +213,7 @@ class Store:
 
     def _consenting(self, user: str, purpose: str | None) -> Live:
         wanted = purpose or self._options.first
-        live = self._live.get(user) or self._found(user)
+        live = self._found(user)
         if live is None or wanted not in live.consents:
             self._options.check(wanted)
             self._audit.note("events and questions without consent")
@@ -243,11 +236,10 @@ class Store:
             live.sequence += 1
             live.events.append(self._trimmer.event(event, time, fields))
         live.changes += 1
-        self._dirty[user] = live
-        self._waiting += 1
-        if self._waiting == 1:
+        waiting = self._backlog.add(user, live)
+        if waiting == 1:
             self._writer.begin()
-        elif self._waiting == self._half:
+        elif waiting == self._half:
             self._writer.hurry()
         return reading
 
@@ -255,22 +247,19 @@ class Store:
         """Write what waits, while others go on observing; see `flush`."""
         with self._writing:
             with self._lock:
-                users, self._dirty = self._dirty, {}
-                self._flying, self._waiting = self._waiting, 0
+                users = self._backlog.take()
             counts = self._audit.taken()
             try:
-                if users or counts:
-                    self._save(list(users.values()), counts)
+                self._save(list(users.values()), counts)
             except BaseException:
                 with self._lock:
-                    self._dirty = users | self._dirty
-                    self._waiting += self._flying
+                    self._backlog.put_back(users)
                 self._audit.note_all(counts)
                 raise
-            finally:
-                self._flying = 0
-            if not self._is_cut:
-                self._is_cut = self._vault.database.cut_log(0)
+            with self._lock:
+                self._backlog.written()
+            if not self._vault.is_cut:
+                self._vault.shred(0)
             if users and today() != self._day:
                 self._expire()
 
@@ -288,42 +277,40 @@ class Store:
     def _forget(self, user: str, why: str) -> bool:
         found = self._vault.erase(user)
         self._live.drop(user)
-        self._dirty.pop(user, None)
+        self._backlog.users.pop(user, None)
         self._audit.note(why, int(found))
         return found
 
-    def _end(self, live: Live, purpose: str) -> None:
-        """End a purpose beside the first."""
-        before, left = live.consents, {name: time for name, time in live.consents.items() if name != purpose}
-        if purpose == JOURNAL:
-            live.events.clear()
-            self._vault.erase_events(live)
-        live.consents = left
+    def _agree(self, live: Live, consents: dict[str, float]) -> None:
+        """Keep what a user consents to, or leave it as it was."""
+        before, live.consents = live.consents, consents
         try:
             self._save([live], {})
         except StoreError:
             live.consents = before
             raise
 
+    def _end(self, live: Live, purpose: str) -> None:
+        """End a purpose beside the first."""
+        if purpose == JOURNAL:
+            live.events.clear()
+            self._vault.erase_events(live)
+        self._agree(live, {name: since for name, since in live.consents.items() if name != purpose})
+
     def _expire(self) -> int:
         with self._lock:
+            self._save(list(self._backlog.users.values()), {})  # or whoever has just come back would be erased
             users, events = self._vault.expire()
             self._live.drop_all(users)
             self._day = today()
             self._audit.note("users erased after retention", len(users))
             self._audit.note("journal events erased after retention", events)
             if users or events:
-                self._shred()
+                self._vault.shred(0)
         return len(users)
 
     def _shred(self) -> None:
-        """Cut the log and remove what was moved aside: both may still tell of what was deleted."""
-        for file in moved_aside(self._vault.database.path):
-            file.unlink(missing_ok=True)
-        self._is_cut = self._vault.database.cut_log()
-
-    def _check_cut(self) -> None:
-        if not self._is_cut:
+        if not self._vault.shred(_PATIENCE_SECONDS):
             raise StoreError(
                 "another program reads the store's write-ahead log, where deleted rows live on until it is cut: "
                 "end that program and do this again"

@@ -10,6 +10,7 @@ from nearsight.session import Session
 from nearsight.store.audit import Audit
 from nearsight.store.live import Copy, Live
 from nearsight.store.options import Options
+from nearsight.store.quarantine import moved_aside
 from nearsight.store.record import Event, Record, decoded, encoded
 
 if TYPE_CHECKING:
@@ -30,10 +31,14 @@ def today() -> int:
 
 
 class Vault:
-    """Reads and writes users, and notes in the audit what was dropped on the way."""
+    """Reads and writes users, and notes in the audit what was dropped on the way.
+
+    `is_cut` is False while the write-ahead log may hold remains of what was deleted.
+    """
 
     def __init__(self, database: "Database", ring: "Ring", insight: Insight, options: Options, audit: Audit) -> None:
         self.database, self.ring, self._insight, self._options, self._audit = database, ring, insight, options, audit
+        self.is_cut = True
 
     def new(self, user: str) -> Live:
         """A user of whom nothing is kept yet."""
@@ -59,6 +64,8 @@ class Vault:
     def save(self, copies: Sequence[Copy], counts: Mapping[str, int]) -> None:
         """Write users as they were copied, and what was counted, all of it or nothing."""
         day, database = today(), self.database
+        if not copies and not counts:
+            return
         with database.transaction():
             for copy in copies:
                 if copy.live.id is None:
@@ -105,6 +112,13 @@ class Vault:
             for pseudonym in erased:
                 database.erase(pseudonym)
         return erased, events
+
+    def shred(self, patience_seconds: float) -> bool:
+        """Cut the log and remove what was moved aside: both may still tell of what was deleted. Whether it could be."""
+        for file in moved_aside(self.database.path):
+            file.unlink(missing_ok=True)
+        self.is_cut = self.database.cut_log(patience_seconds)
+        return self.is_cut
 
     def _journal(self, copy: Copy, day: int) -> None:
         first, key, user = copy.sequence - len(copy.events) + 1, _key(copy.live), _id(copy.live)
