@@ -18,7 +18,13 @@ DAY = 86_400.0
 EVENTS = ("view", "cart", "purchase")
 
 
-def spec(reset=Reset()):
+COUNTS = (
+    Number(name="purchase", low=0.0, high=3.0, log=True, mean=0.4, scale=1.5),
+    Number(name="view", low=0.0, high=2.5, log=True, mean=0.9, scale=2.0),
+)
+
+
+def spec(reset=Reset(), counts=COUNTS):
     return Spec(
         event=Category(name="event", vocabulary=EVENTS),
         categories=(Category(name="device", vocabulary=("phone", "desktop")),),
@@ -34,6 +40,7 @@ def spec(reset=Reset()):
             weekday=True,
             season=True,
         ),
+        counts=counts,
         reset=reset,
     )
 
@@ -72,9 +79,9 @@ def npz(arrays):
     return buffer.getvalue()
 
 
-def bundle(reset=Reset(), seed=0, **more):
+def bundle(reset=Reset(), seed=0, counts=COUNTS, **more):
     """A bundle that the NumPy backend can run; `more` adds members."""
-    of, questions = spec(reset), heads()
+    of, questions = spec(reset, counts), heads()
     shape = trunk(of, questions)
     folded = calibrated(weights(shape, seed), questions)
     members = {"step.npz": npz(folded), **more}

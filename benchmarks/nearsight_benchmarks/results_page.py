@@ -20,6 +20,7 @@ from nearsight_benchmarks.groups import grouped
 from nearsight_benchmarks.results import Entry, Results, read_results
 from nearsight_benchmarks.scale import Scale
 from nearsight_benchmarks.verdict import duration, kilobytes, times
+from nearsight_export.beside import outlined
 from nearsight_export.questions import asked
 from nearsight_training.gate import compared, verdict
 from nearsight_training.metrics import Interval
@@ -34,6 +35,8 @@ Figures of one host, with the commands that give them. Ratios carry over to othe
 `nearsight demo` makes the run that they are about, and `python -m nearsight_benchmarks.results_page results.json
 cdnow.json runs/cdnow runs/eshop2008 runs/online_retail runs/bpic2012` makes this page of them."""
 
+
+_CALIBRATED = ("expected_calibration_error", "calibration_error_by_chance")
 
 Figures = TypeVar("Figures", CrossFit, Scale)
 
@@ -99,7 +102,8 @@ def _public(runs: Sequence[Run]) -> Iterator[str]:
     yield _code("nearsight datasets NAME --out data    # NAME is one of those below; it prints the train command")
     yield (
         "Each run is one training with its defaults; the test users were kept apart, and all models were asked the "
-        "same questions, 20,000 of them at most. For a next event less is better (log loss, nats), else more (AUC)."
+        "same questions, 20,000 of them at most. More is better for a yes/no question (AUC), less for a next event "
+        "(log loss, nats) and a number (root mean squared error)."
     )
     rows = [row for run in runs for row in _gated(run)]
     yield _table(["data set", "question", "network", "model", "its figure", "network less the model, paired"], rows)
@@ -125,10 +129,11 @@ def _gated(run: Run) -> Iterator[list[str]]:
 def _sentences(run: Run) -> Iterator[str]:
     for name, gate in run.gates.items():
         yield from verdict(name, gate)
-    calibrated = (figures.get("expected_calibration_error") for figures in run.metrics.values())
-    errors = [each.value for each in calibrated if each]
-    if errors:
-        yield f"calibration error {', '.join(f'{error:.3f}' for error in errors)}."
+    for name, figures in run.metrics.items():
+        if "expected_calibration_error" in figures:
+            error, chance = (figures[each].value for each in _CALIBRATED)
+            yield f"{name}: calibration error {error:.3f}, where a perfect model would have {chance:.3f} by chance."
+    yield from outlined(run.beside)
 
 
 def _latency(results: Results) -> Iterator[str]:

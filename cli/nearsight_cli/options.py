@@ -13,6 +13,7 @@ __all__ = [
     "TABLE",
     "ActiveWithin",
     "Categories",
+    "Counts",
     "Cutoff",
     "DropDuplicates",
     "DropMissing",
@@ -139,6 +140,16 @@ Groups = Annotated[
         metavar="COLUMN=EDGES",
         help="A further column of which only the group is read: age=18,30,45,65, or age=5 for five groups of about as "
         "many users; repeat it.",
+        show_default=False,
+        rich_help_panel="An event log",
+    ),
+]
+Counts = Annotated[
+    list[str],
+    typer.Option(
+        "--count",
+        metavar="EVENT",
+        help="An event of which the model sees how often it has happened so far; repeat it.",
         show_default=False,
         rich_help_panel="An event log",
     ),

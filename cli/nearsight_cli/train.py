@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["register", "train"]
 
 _DECLARED = (  # what a file of questions says in their place
-    *("user", "time", "event", "every", "field", "category", "group", "trust"),
+    *("user", "time", "event", "every", "field", "category", "group", "trust", "count"),
     *("min_users", "reset_after", "reset_events"),
     *("drop_missing", "drop_duplicates", "most_per_minute"),
     *("target", "within", "inactive", "active_within", "next_event"),
@@ -61,6 +61,7 @@ def train(
     category: options.Categories = [],  # noqa: B006
     group: options.Groups = [],  # noqa: B006
     trust: options.Trusted = [],  # noqa: B006
+    count: options.Counts = [],  # noqa: B006
     min_users: options.MinUsers = LOG.min_users,
     target: options.Targets = [],  # noqa: B006
     within: options.Within = None,
@@ -119,6 +120,7 @@ def train(
                 categories=tuple(category),
                 groups=dict(map(grouping, group)),
                 trusted=tuple(trust),
+                counts=tuple(count),
                 min_users=min_users,
                 reset_after=reset_after,
                 reset_events=reset_events,
@@ -220,7 +222,7 @@ def _trained(source: Path, config: LogConfig | TableConfig, folder: Path) -> "Ru
 def show(run: "Run", folder: Path, json: bool) -> None:
     """Print what a training found: JSON, or a table of the test and what comes next."""
     from nearsight_cli.output import print_json, print_prose, print_table, print_text
-    from nearsight_export.beside import judged
+    from nearsight_export.beside import outlined
     from nearsight_training.gate import verdict
 
     if json:
@@ -233,7 +235,7 @@ def show(run: "Run", folder: Path, json: bool) -> None:
     for name, gate in run.gates.items():
         for sentence in verdict(name, gate):
             print_prose(sentence)
-    for sentence in judged(run.beside):
+    for sentence in outlined(run.beside):
         print_prose(sentence)
     for note in run.notes:
         print_prose(f"Note: {note}")
@@ -247,6 +249,6 @@ def _rows(run: "Run") -> list[list[str]]:
         rows += [[""] * 3] if rows else []
         rows.append([head, "", ""])
         for metric, found in figures.items():
-            interval = f"{found.low:.3f} to {found.high:.3f}"
+            interval = f"{found.low:.3f} to {found.high:.3f}" if found.low < found.high else ""
             rows.append([f"  {metric.replace('_', ' ')}", f"{found.value:.3f}", interval])
     return rows

@@ -37,7 +37,7 @@ def anchored(run: Run, before: Weights, after: Weights, heads: tuple[Head, ...],
         beside = msgspec.structs.replace(beside, segmentation=_recentred(beside.segmentation, old, new, train))
     head = next((head for head in heads if isinstance(head, NextEventHead) and head.field is None), None)
     if beside.vigilance is not None and head is not None:
-        found = vigilance(new, head, validation, test, run.seed)
+        found = vigilance(new, head, run.spec, validation, test, run.seed)
         beside = msgspec.structs.replace(beside, vigilance=found)
     return beside
 

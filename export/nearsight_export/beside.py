@@ -6,10 +6,10 @@ from nearsight.manifest import Manifest
 from nearsight.profile import span
 from nearsight_export.questions import percent
 from nearsight_export.reports import BesideFigures
-from nearsight_training.beside import Beside
+from nearsight_training.beside import Beside, Vigilance
 from nearsight_training.metrics import Interval
 
-__all__ = ["judged", "offered", "proven_beside"]
+__all__ = ["judged", "offered", "outlined", "proven_beside"]
 
 
 def offered(manifest: Manifest) -> Iterator[str]:
@@ -31,25 +31,30 @@ def offered(manifest: Manifest) -> Iterator[str]:
         )
 
 
+def outlined(beside: Beside) -> Iterator[str]:
+    """What training found, in a sentence each."""
+    if beside.segmentation is not None:
+        segments = "; ".join(f"{each.name} ({percent(each.share)})" for each in beside.segmentation.segments)
+        yield f"Segments of users (stability {beside.segmentation.stability:.2f} of 1): {segments}."
+    if beside.vigilance is not None:
+        yield _alarmed(beside.vigilance)
+
+
 def judged(beside: Beside) -> Iterator[str]:
     """What the test says of it, for the model card."""
-    found = beside.segmentation
-    if found is not None:
-        for segment, rates in zip(found.segments, found.rates, strict=True):
+    seen = beside.segmentation
+    if seen is not None:
+        for segment, rates in zip(seen.segments, seen.rates, strict=True):
             told = "".join(f" {name}: yes in {_share(rate)}." for name, rate in rates.items())
             yield f"{segment.name}: {percent(segment.share)} of users. {'; '.join(segment.traits)}.{told}"
         yield (
             f"Clusters of one half of the users agree with those of the other by an adjusted Rand index of "
-            f"{found.stability:.2f} (1 is full agreement); the silhouette is {found.silhouette:.2f}. "
-            f"{percent(found.moves)} of events took a test user to another segment."
+            f"{seen.stability:.2f} (1 is full agreement); the silhouette is {seen.silhouette:.2f}. "
+            f"{percent(seen.moves)} of events took a test user to another segment."
         )
     if beside.vigilance is not None:
-        alarm, caught = beside.vigilance.alarm, beside.vigilance.caught
-        yield (
-            f"Unusual is more than {alarm.threshold:.2f} bits an event too many. Of test users, "
-            f"{_share(beside.vigilance.flagged)} were ever flagged, where {percent(alarm.false_alarms)} was asked for"
-            + (f"; of those whose second half was another user's, {_share(caught)} were." if caught else ".")
-        )
+        threshold = beside.vigilance.alarm.threshold
+        yield f"Unusual is more than {threshold:.2f} bits an event too many. {_alarmed(beside.vigilance)}"
 
 
 def proven_beside(figures: BesideFigures) -> Iterator[str]:
@@ -61,6 +66,15 @@ def proven_beside(figures: BesideFigures) -> Iterator[str]:
             f"it flags {percent(figures.flagged)} of ordinary users as unusual; {percent(figures.flagged_by_one)} are "
             "flagged by only one of it and the trained network"
         )
+
+
+def _alarmed(vigilance: Vigilance) -> str:
+    caught = vigilance.caught
+    return (
+        f"Unusual users: {_share(vigilance.flagged)} of the test's were ever flagged, "
+        f"where {percent(vigilance.alarm.false_alarms)} was asked for"
+        + (f"; of those whose second half was another user's, {_share(caught)} were." if caught else ".")
+    )
 
 
 def _measured(share: float | None) -> str:

@@ -20,6 +20,7 @@ _FIGURES = {
     "average_precision": "average precision (over all thresholds)",
     "log_loss": "log loss (in nats, less is better)",
     "expected_calibration_error": "calibration error (how far probability and frequency lie apart)",
+    "calibration_error_by_chance": "of which chance alone makes (with as few users, in a perfect model too)",
     "accuracy": "accuracy (how many decisions are right)",
     "precision": "precision (how many of its yes are right)",
     "recall": "recall (how many of the yes it finds)",

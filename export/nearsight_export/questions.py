@@ -70,6 +70,9 @@ def reads(spec: Spec) -> list[str]:
     """What an event must or may carry, one line each."""
     names = spec.event.vocabulary
     lines = [f"event, always {names[0]}" if spec.steps else f"event, {len(names)} known {_plural('name', len(names))}"]
+    if spec.counts:
+        counts = ", ".join(f"{number.name} (up to {number.high:.6g})" for number in spec.counts)
+        lines[0] += f", of which it sees how often each of these has happened so far: {counts}"
     if spec.clock:
         parts = ["the gap since the last event", "the age of the history"]
         parts += ["the hour of day"] if spec.clock.hour else []

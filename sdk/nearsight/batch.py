@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from nearsight.cursor import latest_times, segment_starts
+from nearsight.cursor import latest_times, occurrences, segment_starts
 from nearsight.errors import EventError
 from nearsight.features import Encoder
 from nearsight.session import Model
@@ -36,9 +36,9 @@ class Rows(msgspec.Struct, frozen=True):
             raise EventError("this model's events have no times, so it can't look ahead: leave time out")
         empty, ends = self.lengths == 0, np.cumsum(self.lengths)
         gaps = np.where(empty, 0.0, np.maximum(encoder.seconds(time) - self.last_times, 0.0))
-        codes, numbers = encoder.now_columns(
-            gaps, np.where(empty, 0.0, self.last_times + gaps - self.first_times), empty
-        )
+        ages = np.where(empty, 0.0, self.last_times + gaps - self.first_times)
+        counts = [occurrences(self.codes[:, 0] == code, ends - self.lengths, ends) for code in encoder.counted]
+        codes, numbers = encoder.now_columns(gaps, ages, counts, empty)
         return msgspec.structs.replace(
             self,
             codes=np.insert(self.codes, ends, codes, axis=0),

@@ -97,7 +97,8 @@ def played(manifest: Manifest, backend: Backend, history: History) -> Iterator[P
             codes, numbers = encoder.event(moment.event, seconds, moment.fields, cursor)
         heads, embedding, after = backend.step(codes, numbers, state)
         if moment.event is not None:
-            cursor.advance(seconds)
+            code = int(codes[0, 0])
+            cursor.advance(seconds, code if code in encoder.counted else None)
             state = after
         yield Played(codes=codes, numbers=numbers, heads=heads, embedding=embedding, state=state)
 

@@ -1,35 +1,46 @@
 """Where a stream stands in its history, and where histories begin anew."""
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from nearsight.spec import Reset
 
-__all__ = ["Cursor", "latest_times", "segment_starts"]
+__all__ = ["Cursor", "latest_times", "occurrences", "segment_starts"]
 
 
 class Cursor(msgspec.Struct, array_like=True):
     """What a stream remembers of a history besides the state vector: two times in seconds and a count of events.
 
-    A time earlier than the last event's counts as the last event's time: clocks on devices jump back.
+    A time earlier than the last event's counts as the last event's time: clocks on devices jump back. `counts` are of
+    the events that the specification counts, by their codes; a code that isn't there has not happened yet.
     """
 
     first_time: float = 0.0
     last_time: float = 0.0
     count: int = 0
+    counts: dict[int, int] = {}
 
     def gap(self, time: float) -> float:
         """Seconds since the last event, never negative; 0 for a first event."""
         return time - self.last_time if self.count and time > self.last_time else 0.0
 
-    def advance(self, time: float) -> None:
-        """Count an event at `time`."""
+    def advance(self, time: float, counted: int | None = None) -> None:
+        """Count an event at `time`; `counted` is its code where the specification counts events of its name."""
         if not self.count:
             self.first_time = self.last_time = time
         elif time > self.last_time:
             self.last_time = time
         self.count += 1
+        if counted is not None:
+            self.counts[counted] = self.counts.get(counted, 0) + 1
+
+    def fits(self, counted: Sequence[int]) -> bool:
+        """Whether the counts are of `counted` codes alone, above 0, and of no more events than there were."""
+        counts = self.counts
+        return all(code in counted and counts[code] > 0 for code in counts) and sum(counts.values()) <= self.count
 
 
 def segment_starts(
@@ -66,6 +77,13 @@ def _replayed_starts(reset: Reset, times: NDArray[np.float64], fresh: NDArray[np
             cursor = Cursor()
         cursor.advance(time)
     return np.flatnonzero(fresh)
+
+
+def occurrences(happened: NDArray[np.bool_], begins: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How many of the events from `begins[i]` to before `ends[i]` are true in `happened` `(E,)`; `(n,)` each."""
+    total = np.concatenate([[0], np.cumsum(happened)])
+    found: NDArray[np.float64] = (total[ends] - total[begins]).astype(np.float64)
+    return found
 
 
 def latest_times(

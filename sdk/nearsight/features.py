@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nearsight.cursor import Cursor, latest_times
+from nearsight.cursor import Cursor, latest_times, occurrences
 from nearsight.formulas import COLUMNS, SINGLE, Formulas, Step
 from nearsight.names import Names
 from nearsight.spec import Spec, Steps
@@ -25,7 +25,7 @@ class Encoder:
     """Turns events into rows as a `Spec` says."""
 
     def __init__(self, spec: Spec) -> None:
-        self.spec = spec
+        self.spec, self.counted = spec, spec.counted
         self._tables = [
             (category.name, {name: code for code, name in enumerate(category.vocabulary, 1)})
             for category in (spec.event, *spec.categories)
@@ -84,14 +84,15 @@ class Encoder:
             codes.append(group(field, edges, given(field)))
         values = [finite(field, given(field)) for field in self._fields]
         step = _single_step(steps, fields, cursor.count) if steps else None
-        numbers = self._single.row(*_since(seconds, cursor), seconds, values, step)
+        counts = self._counts(cursor, codes[0]) if self.counted else ()
+        numbers = self._single.row(*_since(seconds, cursor), seconds, counts, values, step)
         # Packing takes half of the time in which NumPy reads a list.
         self._pack_codes(row[0], 0, *codes)
         self._pack_numbers(row[1], 0, *numbers)
 
     def now(self, seconds: float, cursor: Cursor) -> Row:
-        """The reserved row that asks without an event: the time that has passed and nothing else."""
-        numbers = self._single.times(*_since(seconds, cursor))
+        """The reserved row that asks without an event: the time that has passed and the counts as they stand."""
+        numbers = self._single.now(*_since(seconds, cursor), self._counts(cursor))
         codes, row = self._empty_now(1)
         row[0, : len(numbers)] = numbers
         return codes, row
@@ -117,23 +118,38 @@ class Encoder:
         values = [finite_column(number.name, fields.get(number.name, missing)) for number in spec.numbers]
         clock = self.times(missing if times is None else times) if spec.clock else np.zeros(size)
         first, gap, age = _since_columns(clock, starts)
+        counts = _counts_columns(codes[0], self.counted, starts) if self.counted else ()
         step = _step_columns(spec.steps, fields.get(spec.steps.name, missing), starts) if spec.steps else None
         numbers = np.empty((size, self._width), np.float32)
         for part in _parts(size):
             within = Step(step.value[part], step.low[part], step.high[part]) if step else None
-            told = [each[part] for each in values]
-            _fill(numbers[part], self._columns.row(first[part], gap[part], age[part], clock[part], told, within))
+            so_far, told = [each[part] for each in counts], [each[part] for each in values]
+            row = self._columns.row(first[part], gap[part], age[part], clock[part], so_far, told, within)
+            _fill(numbers[part], row)
         return np.stack(codes, 1), numbers
 
     def now_columns(
-        self, gaps: NDArray[np.float64], ages: NDArray[np.float64], empty: NDArray[np.bool_] | bool = False
+        self,
+        gaps: NDArray[np.float64],
+        ages: NDArray[np.float64],
+        counts: Sequence[NDArray[np.float64]],
+        empty: NDArray[np.bool_] | bool = False,
     ) -> Row:
-        """Many *now* rows at once: seconds since each history's last and first event, `(E,)` each; 0 where `empty`."""
+        """Many *now* rows at once: seconds since each history's last and first event, `(E,)` each; 0 where `empty`.
+
+        `counts` has `(E,)` for each event of `Spec.counts`: how often it happened in that history.
+        """
         first = np.broadcast_to(np.asarray(empty, np.float64), gaps.shape)
         codes, numbers = self._empty_now(len(gaps))
         for part in _parts(len(gaps)):
-            _fill(numbers[part], self._columns.times(first[part], gaps[part], ages[part]))
+            now = self._columns.now(first[part], gaps[part], ages[part], [each[part] for each in counts])
+            _fill(numbers[part], now)
         return codes, numbers
+
+    def _counts(self, cursor: Cursor, event: int | None = None) -> list[int]:
+        """How often each counted event has happened, with the code `event` of one that happens now."""
+        held = cursor.counts.get
+        return [held(code, 0) + (code == event) for code in self.counted]
 
     def _empty_now(self, size: int) -> Row:
         codes = np.zeros((size, self._codes), np.int32)
@@ -158,6 +174,14 @@ def _since_columns(times: NDArray[np.float64], starts: NDArray[np.int64]) -> tup
     gap = np.diff(last, prepend=0.0)
     gap[starts] = 0.0
     return first, gap, last - np.repeat(times[starts], lengths)
+
+
+def _counts_columns(
+    events: NDArray[np.int32], counted: Sequence[int], starts: NDArray[np.int64]
+) -> list[NDArray[np.float64]]:
+    """How often each counted event has happened so far in the history of each of `events`, itself included."""
+    begins, ends = np.repeat(starts, np.diff(starts, append=len(events))), np.arange(1, len(events) + 1)
+    return [occurrences(events == code, begins, ends) for code in counted]
 
 
 def _single_step(steps: Steps, fields: Mapping[str, object], position: int) -> Step:

@@ -108,6 +108,8 @@ class Formulas:
         self._season = bool(clock and clock.season)
         if clock:
             self._gap, self._age = _standardised(ops, clock.gap), _standardised(ops, clock.age)
+        self._unasked = [0.0] * len(spec.clock_names[3:])  # what a *now* row leaves out of the clock
+        self._counts = [_standardised(ops, number) for number in spec.counts]
         self._numbers = [(_standardised(ops, number), number.flag) for number in spec.numbers]
 
     def times(self, first: Any, gap: Any, age: Any) -> list[Any]:
@@ -117,7 +119,20 @@ class Formulas:
         """
         return [first, self._gap(gap), self._age(age)] if self._clocked else []
 
-    def row(self, first: Any, gap: Any, age: Any, time: Any, values: Sequence[Any], step: "Step | None") -> list[Any]:
+    def now(self, first: Any, gap: Any, age: Any, counts: Sequence[Any]) -> list[Any]:
+        """The numbers of a *now* row up to the counts; those behind them are 0."""
+        return [*self.times(first, gap, age), *self._unasked, *self._counted(counts)]
+
+    def row(
+        self,
+        first: Any,
+        gap: Any,
+        age: Any,
+        time: Any,
+        counts: Sequence[Any],
+        values: Sequence[Any],
+        step: "Step | None",
+    ) -> list[Any]:
         """The N numbers in the order of `Spec.number_names`, as floats or as columns; a missing value is NaN."""
         ops, row = self._ops, self.times(first, gap, age)
         if self._hour:
@@ -129,6 +144,8 @@ class Formulas:
         if self._season:
             day = ops.integer(time) // _DAY_SECONDS * _PARTS % _YEAR_PARTS // _PARTS
             row += [ops.season[0][day], ops.season[1][day]]
+        if counts:
+            row += self._counted(counts)
         where = ops.where
         for (standardised, flag), x in zip(self._numbers, values):  # noqa: B905  # in the hot path
             present = x == x
@@ -138,6 +155,9 @@ class Formulas:
         if step is not None:
             row.append(where(step.value == step.value, _by_position(ops, step), 0.0))
         return row
+
+    def _counted(self, counts: Sequence[Any]) -> list[Any]:
+        return [standardised(count) for standardised, count in zip(self._counts, counts)]  # noqa: B905
 
 
 def _standardised(ops: Ops, number: Number) -> Callable[[Any], Any]:

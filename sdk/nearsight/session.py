@@ -73,7 +73,7 @@ class Session:
         binding.state_bytes[:] = state
         binding.run()
         self._state = binding.next_state.tobytes()
-        cursor.advance(seconds)
+        cursor.advance(seconds, code if code in model.encoder.counted else None)
         self._cursor = cursor
         outputs = binding.heads.tobytes()
         if self._tally is not None:
@@ -113,7 +113,7 @@ class Session:
         return freeze(self._model.id, self._cursor, self._state, self._tally, expected)
 
     def _restore(self, snapshot: bytes) -> None:
-        found = thaw(snapshot, self._model.id, self._model.trunk)
+        found = thaw(snapshot, self._model.id, self._model.trunk, self._model.encoder.counted)
         self._cursor, self._state = found.cursor, found.state
         if self._tally is not None and found.tally is not None:
             self._tally = found.tally

@@ -1,5 +1,7 @@
 """A history as bytes, for the app to keep wherever it wants: cursor, state, tally and what was last expected."""
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 
@@ -32,14 +34,19 @@ class Frozen(msgspec.Struct, array_like=True):
 
 
 def freeze(model: str, cursor: Cursor, state: bytes, tally: Tally | None, expected: Expected | None) -> bytes:
-    """The snapshot of a history under the model with that identifier; `state` is `(S,)` float32."""
+    """The snapshot of a history under the model with that identifier; `state` is `(S,)` float32.
+
+    It is `Frozen`, whose cursor ends with the counts only where there are any: without them the format hasn't changed.
+    """
     if expected is not None:
         expected = Expected(_little(expected.outputs), expected.bits)
-    return msgspec.msgpack.encode(Frozen(_FORMAT, model, cursor, _little(state), tally, expected))
+    first_time, last_time, count, counts = msgspec.structs.astuple(cursor)
+    place = (first_time, last_time, count, counts) if counts else (first_time, last_time, count)
+    return msgspec.msgpack.encode((_FORMAT, model, place, _little(state), tally, expected))
 
 
-def thaw(snapshot: bytes, model: str, trunk: Trunk) -> Frozen:
-    """What `freeze` took, in this machine's byte order; formats 1 and 2 are read.
+def thaw(snapshot: bytes, model: str, trunk: Trunk, counted: Sequence[int]) -> Frozen:
+    """What `freeze` took, in this machine's byte order; formats 1 and 2 are read. `counted` are the specification's.
 
     Raises `SnapshotError` where it is damaged, of a newer format, or was taken from another model.
     """
@@ -58,11 +65,11 @@ def thaw(snapshot: bytes, model: str, trunk: Trunk) -> Frozen:
             f"the snapshot's state has {len(found.state)} bytes where {4 * trunk.state_size} are needed"
         )
     found.state = _native(found.state)
-    _check(found, trunk)
+    _check(found, trunk, counted)
     return found
 
 
-def _check(found: Frozen, trunk: Trunk) -> None:
+def _check(found: Frozen, trunk: Trunk, counted: Sequence[int]) -> None:
     """Raises `SnapshotError` where a part can't be what a session left."""
     numbers = np.frombuffer(found.state, np.float32).tolist()
     numbers += [found.cursor.first_time, found.cursor.last_time]
@@ -81,6 +88,8 @@ def _check(found: Frozen, trunk: Trunk) -> None:
         raise SnapshotError("the snapshot holds numbers that aren't finite: start with an empty session")
     if found.cursor.count < 0:
         raise SnapshotError("the snapshot counts fewer than no events: start with an empty session")
+    if not found.cursor.fits(counted):
+        raise SnapshotError("the snapshot's counts don't add up: start with an empty session")
 
 
 def _little(floats: bytes) -> bytes:

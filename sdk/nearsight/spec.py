@@ -125,8 +125,9 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """How one event becomes a row of codes `(K,)` int32 and numbers `(N,)` float32.
 
     `event` is the first code; those of `categories` and `groups` follow. The event's last code, one past the
-    vocabulary, is the reserved *now* row that asks a question without an event. What the specification doesn't name is
-    dropped before it is stored anywhere.
+    vocabulary, is the reserved *now* row that asks a question without an event. `counts` say how often events of these
+    names have happened in the history so far, the row's own among them; a *now* row holds them as they stand. What the
+    specification doesn't name is dropped before it is stored anywhere.
     """
 
     event: Category
@@ -135,7 +136,15 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     numbers: tuple[Number, ...] = ()
     steps: Steps | None = None
     clock: Clock | None = None
+    counts: tuple[Number, ...] = ()
     reset: Reset = Reset()
+
+    def __post_init__(self) -> None:
+        counted = {number.name for number in self.counts}
+        if len(counted) < len(self.counts) or not counted.issubset(self.event.vocabulary):
+            raise ValueError("the counts must be of different events of the vocabulary")
+        if any(number.flag for number in self.counts):
+            raise ValueError("a count is never missing, so it can't have a flag for that")
 
     @property
     def now(self) -> int:
@@ -149,20 +158,37 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return (self.now + 1, *named, *(len(group.edges) + 2 for group in self.groups))
 
     @property
+    def counted(self) -> tuple[int, ...]:
+        """The event codes of `counts`."""
+        return tuple(self.event.vocabulary.index(number.name) + 1 for number in self.counts)
+
+    @property
     def fields(self) -> tuple[str, ...]:
         """The fields that the specification reads besides event and time."""
         named = (*self.categories, *self.groups, *self.numbers, *((self.steps,) if self.steps else ()))
         return tuple(feature.name for feature in named)
 
     @property
+    def clock_names(self) -> tuple[str, ...]:
+        """A name for each of the numbers that come from the clock: the first of a row."""
+        if self.clock is None:
+            return ()
+        names = ["first", "gap", "age"]
+        names += ["hour_sin", "hour_cos"] if self.clock.hour else []
+        names += ["weekday_sin", "weekday_cos"] if self.clock.weekday else []
+        names += ["season_sin", "season_cos"] if self.clock.season else []
+        return tuple(names)
+
+    @property
+    def count_columns(self) -> slice:
+        """Where the counts lie among the N numbers."""
+        first = len(self.clock_names)
+        return slice(first, first + len(self.counts))
+
+    @property
     def number_names(self) -> tuple[str, ...]:
         """A name for each of the N numbers, in the order of the row."""
-        names: list[str] = []
-        if self.clock:
-            names += ["first", "gap", "age"]
-            names += ["hour_sin", "hour_cos"] if self.clock.hour else []
-            names += ["weekday_sin", "weekday_cos"] if self.clock.weekday else []
-            names += ["season_sin", "season_cos"] if self.clock.season else []
+        names = [*self.clock_names, *(f"{number.name}_so_far" for number in self.counts)]
         for number in self.numbers:
             names += [number.name, f"{number.name}_missing"] if number.flag else [number.name]
         names += [self.steps.name] if self.steps else []

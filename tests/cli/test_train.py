@@ -42,11 +42,21 @@ def test_questions_become_heads_with_their_kind(
         assert {name: head[name] for name in given} == given
 
 
-def test_histories_begin_anew_where_the_options_say_so(shop: Path, tmp_path: Path) -> None:
+def test_histories_begin_anew_and_events_are_counted_where_the_options_say_so(shop: Path, tmp_path: Path) -> None:
     options = ["--inactive", "5d", "--reset-after", "12h", "--reset-events", "50", "--out", tmp_path / "run"]
-    done = nearsight(*LOG, *options, folder=shop)
+    done = nearsight(*LOG, *options, "--count", "purchase", "--count", "view", folder=shop)
     assert done.code == 0, done.err
-    assert json.loads(done.out)["spec"]["reset"] == {"gap_seconds": 43_200.0, "max_events": 50}
+    told = json.loads(done.out)
+    assert told["spec"]["reset"] == {"gap_seconds": 43_200.0, "max_events": 50}
+    assert [count["name"] for count in told["spec"]["counts"]] == ["purchase", "view"]
+    assert any(note.startswith("counts so far that the model sees: purchase (up to ") for note in told["notes"])
+
+
+def test_an_event_that_cannot_be_counted_is_named_with_the_nearest(shop: Path, tmp_path: Path) -> None:
+    done = nearsight(*LOG, "--inactive", "5d", "--count", "purchse", "--out", tmp_path / "run", folder=shop)
+    assert done.code == 2
+    assert "received 'purchse': did you mean 'purchase'?" in " ".join(done.err.split())
+    assert not (tmp_path / "run").exists()
 
 
 def test_questions_may_be_declared_in_a_file(shop: Path, tmp_path: Path) -> None:

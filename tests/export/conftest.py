@@ -8,6 +8,7 @@ import pytest
 
 import made_up
 from nearsight.backends.reference import NumpyBackend
+from nearsight.cursor import occurrences
 from nearsight.features import Encoder
 from nearsight.heads import BinaryHead, calibrated
 from nearsight.manifest import Manifest, model_id
@@ -49,7 +50,8 @@ def lived(seed, users=USERS):
     after = rng.integers(1, lengths + 1)
     last = starts + after - 1
     asked = times[last] + np.exp(rng.normal(12, 1, users))
-    ask_codes, ask_numbers = encoder.now_columns(asked - times[last], asked - times[starts])
+    counts = [occurrences(codes[:, 0] == code, starts, last + 1) for code in SPEC.counted]
+    ask_codes, ask_numbers = encoder.now_columns(asked - times[last], asked - times[starts], counts)
     following = np.append(codes[1:, 0], -1)
     following[np.append(starts[1:], size) - 1] = -1
     return Histories(

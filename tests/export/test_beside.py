@@ -11,7 +11,7 @@ from nearsight.insight import Insight
 from nearsight.segment import Segments
 from nearsight.session import Model
 from nearsight_export.anchoring import compared
-from nearsight_export.beside import judged, offered, proven_beside
+from nearsight_export.beside import judged, offered, outlined, proven_beside
 from nearsight_export.replay import replayed
 from nearsight_training.beside import Beside, Segmentation, Vigilance
 from nearsight_training.metrics import Interval
@@ -135,7 +135,9 @@ def test_a_bundle_says_what_it_offers(manifest, beside, made):
     words = " ".join(judged(beside))
     assert "cart: yes in 25 % (20 % to 30 %)" in words
     assert "25 % (20 % to 30 %) were ever flagged, where 1 % was asked for" in words
-    assert list(judged(Beside())) == []
+    assert list(judged(Beside())) == list(outlined(Beside())) == []
+    short = list(outlined(beside))
+    assert [each.split(" (")[0] for each in short] == ["Segments of users", "Unusual users: 1 %"], short
 
 
 def test_a_certificate_says_how_many_users_change(made, beside):

@@ -171,6 +171,13 @@ def test_inspect_says_after_what_gap_a_history_begins_anew(tmp_path, gap_seconds
     assert f"; it begins anew after a gap of more than {words} or after 500 events\n" in text
 
 
+def test_inspect_says_what_is_counted(tmp_path):
+    made = made_up.bundle()
+    text = described(tmp_path / "shop.nsight", made.members, spec=made.manifest.spec)
+    counts = "each of these has happened so far: purchase (up to 3), view (up to 2.5)"
+    assert f"  event, 3 known names, of which it sees how often {counts}\n" in text
+
+
 def test_inspect_says_what_each_figure_means(tmp_path):
     asked, who = np.array([0, 1, 0, 1]), np.arange(4)
     binary = binary_metrics(asked, np.array([0.1, 0.9, 0.6, 0.4]), who)

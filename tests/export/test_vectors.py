@@ -1,5 +1,6 @@
 """The conformance vectors: drawn from any specification, kept by the reference, broken by clients that are wrong."""
 
+import math
 from itertools import pairwise
 
 import msgspec
@@ -40,8 +41,16 @@ def specs(draw):
     event = Category(name="event", vocabulary=draw(NAMES))
     edges = draw(st.lists(st.floats(-100, 100), unique=True, max_size=3).map(sorted))
     groups = (Groups(name="age", edges=tuple(edges)),) if edges else ()
+    counts = tuple(draw(numbers(name)) for name in event.vocabulary[: draw(st.integers(0, 2))])
     return Spec(
-        event=event, categories=(category,), groups=groups, numbers=fields, steps=steps, clock=clock, reset=reset
+        event=event,
+        categories=(category,),
+        groups=groups,
+        numbers=fields,
+        steps=steps,
+        clock=clock,
+        counts=tuple(msgspec.structs.replace(count, flag=False) for count in counts),
+        reset=reset,
     )
 
 
@@ -76,6 +85,10 @@ def test_vectors_hold_every_case_that_a_client_may_get_wrong():
     assert {0, 1, 2, 3} <= {moment.codes[0] for moment in events}
     assert {0, 1, 2, 3, 4} == {moment.codes[2] for moment in events}
     assert any(moment.fields.get("age") in (18.0, 30.0, 65.0) for moment in events)
+    for place, count in enumerate(manifest.spec.counts, manifest.spec.count_columns.start):
+        bounds = {np.float32((math.log1p(x) - count.mean) * count.scale) for x in (count.low, count.high)}
+        for told in (events, [moment for moment in moments if moment.event is None]):
+            assert bounds <= {np.float32(moment.numbers[place]) for moment in told}  # none yet, and past the bound
 
 
 def test_vectors_are_the_same_for_the_same_seed_alone():

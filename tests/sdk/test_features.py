@@ -23,7 +23,8 @@ def one_by_one(encoder, events):
     cursor, rows = Cursor(), []
     for name, time, fields in events:
         rows.append(encoder.event(name, time, fields, cursor))
-        cursor.advance(time)
+        code = int(rows[-1][0][0, 0])
+        cursor.advance(time, code if code in encoder.counted else None)
     return [np.concatenate(part) for part in zip(*rows, strict=True)]
 
 
@@ -58,10 +59,11 @@ def test_more_rows_than_are_worked_out_at_once_are_the_same(monkeypatch):
     times, starts = np.sort(generator.uniform(0, 1e9, 50)), np.array([0, 20])
     given_fields = {"price": generator.lognormal(2, 1, 50)}
     whole = ENCODER.columns(["cart"] * 50, times, given_fields, starts)[1]
-    now = ENCODER.now_columns(times, times)[1]
+    counts = [times % 7, times % 5]
+    now = ENCODER.now_columns(times, times, counts)[1]
     monkeypatch.setattr(features, "_AT_ONCE", 7)
     assert ENCODER.columns(["cart"] * 50, times, given_fields, starts)[1].tobytes() == whole.tobytes()
-    assert ENCODER.now_columns(times, times)[1].tobytes() == now.tobytes()
+    assert ENCODER.now_columns(times, times, counts)[1].tobytes() == now.tobytes()
 
 
 def test_a_logarithm_of_numpys_own_is_not_used(monkeypatch):
@@ -79,7 +81,7 @@ def test_a_logarithm_of_numpys_own_is_not_used(monkeypatch):
 def test_a_row_by_hand():
     # 2024-01-03 06:00 UTC, a Wednesday; 100 s after an event that was 1,000 s after the first
     time = 1_704_261_600.0
-    cursor = Cursor(first_time=time - 1100, last_time=time - 100, count=2)
+    cursor = Cursor(first_time=time - 1100, last_time=time - 100, count=2, counts={1: 2})
     fields = {"device": "desktop", "age": 30, "price": 20.0, "balance": 50.0}
     codes, numbers = ENCODER.event("cart", time, fields, cursor)
     assert codes.tolist() == [[2, 2, 3]]
@@ -94,6 +96,8 @@ def test_a_row_by_hand():
         "weekday_cos": math.cos(2 * math.pi * 2 / 7),
         "season_sin": math.sin(2 * math.pi / 365.2425),  # 19,725 days less 54 years are 1.9 days
         "season_cos": math.cos(2 * math.pi / 365.2425),
+        "purchase_so_far": (math.log(1) - 0.4) * 1.5,
+        "view_so_far": (math.log(3) - 0.9) * 2.0,
         "price": (math.log(21) - 2.5) * 0.8,
         "price_missing": 0.0,
         "balance": (10.0 - 1.0) * 0.25,  # clipped
@@ -119,21 +123,23 @@ def test_a_missing_name_is_not_the_name_of_something_missing():
     assert together[0][:, 1].tolist() == [0, 1, 4]
 
 
-def test_the_now_row_knows_the_time_that_passed_and_nothing_else():
+def test_the_now_row_knows_the_time_that_passed_and_the_counts_and_nothing_else():
     time = 1.7e9
-    cursor = Cursor(first_time=time - 5000, last_time=time - 4000, count=3)
+    cursor = Cursor(first_time=time - 5000, last_time=time - 4000, count=3, counts={1: 1, 3: 2})
     codes, numbers = ENCODER.now(time, cursor)
-    event = ENCODER.event("view", time, {}, cursor)[1]
+    event = ENCODER.event("cart", time, {}, cursor)[1]
     assert codes.tolist() == [[len(made_up.EVENTS) + 1, 0, 0]]
     assert numbers[0, :3].tolist() == event[0, :3].tolist()
-    assert not numbers[0, 3:].any()
+    assert not numbers[0, 3:9].any()
+    assert numbers[0, 9:11].tolist() == event[0, 9:11].tolist() != [0.0, 0.0]
+    assert not numbers[0, 11:].any()
 
 
-@given(st.floats(0, 1e9), st.floats(0, 1e9))
-def test_now_columns_equal_single_now_rows(gap, more):
-    cursor = Cursor(first_time=0.0, last_time=more, count=2)
-    together = ENCODER.now_columns(np.array([gap]), np.array([more + gap]))
-    singly = ENCODER.now(more + gap, Cursor(first_time=0.0, last_time=more, count=2))
+@given(st.floats(0, 1e9), st.floats(0, 1e9), st.integers(0, 9))
+def test_now_columns_equal_single_now_rows(gap, more, views):
+    cursor = Cursor(first_time=0.0, last_time=more, count=9, counts={1: views})
+    together = ENCODER.now_columns(np.array([gap]), np.array([more + gap]), [np.zeros(1), np.array([float(views)])])
+    singly = ENCODER.now(more + gap, cursor)
     assert cursor.gap(more + gap) == pytest.approx(gap, rel=1e-6, abs=1e-6)
     assert together[0].tolist() == singly[0].tolist()
     assert together[1] == pytest.approx(singly[1], abs=1e-6)

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from nearsight_training.ablation import Asked, asked_of, clock_columns, relying, shuffled, timeless
+from nearsight_training.ablation import Asked, asked_of, relying, shuffled, timeless
 from nearsight_training.config import Fitting, LogConfig, Size, Target
 from nearsight_training.gate import ENOUGH, Gate, Reliance, verdict
 from nearsight_training.learning import learn
@@ -81,7 +81,7 @@ def order_log():
 def test_a_shuffled_past_holds_the_same_events_at_the_same_times_and_none_that_follow(order_log):
     test = order_log.histories.select(TRAIN)  # whose users are asked between events, too
     asked = Asked(np.arange(3, len(test.codes), 5), np.arange(0, len(test.ask_time), 3))
-    found, clock = shuffled(test, asked, order_log.spec, seed=0), clock_columns(order_log.spec)
+    found, clock = shuffled(test, asked, order_log.spec, seed=0), len(order_log.spec.clock_names)
     moved = 0
     for number, last in enumerate([*asked.events, *test.ask_events[asked.asks]]):
         past, mine = slice(test.starts[test.owners[last]], last + 1), found.span(number)
@@ -109,7 +109,7 @@ def test_names_and_fields_of_an_event_move_together():
 
 def test_a_timeless_history_tells_nothing_but_which_event_was_the_first(order_log):
     training, test = order_log.histories.select(TRAIN), order_log.histories.select(TEST)
-    found, clock = timeless(test, training, order_log.spec), clock_columns(order_log.spec)
+    found, clock = timeless(test, training, order_log.spec), len(order_log.spec.clock_names)
     for first in (0, 1):
         rows = found.numbers[test.numbers[:, 0] == first, :clock]
         assert (rows == rows[0]).all()

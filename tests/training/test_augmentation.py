@@ -73,7 +73,7 @@ def test_what_is_left_is_encoded_as_a_log_of_it_alone(prepared):
     assert (found.numbers == numbers).all()
     last = found.ask_events
     first = begins[np.searchsorted(begins, last, "right") - 1]
-    _, asked = encoder.now_columns(found.ask_time - found.times[last], found.ask_time - found.times[first])
+    _, asked = encoder.now_columns(found.ask_time - found.times[last], found.ask_time - found.times[first], ())
     assert (found.ask_numbers == asked).all()
     assert (found.ask_time >= found.times[last]).all()
 

@@ -65,6 +65,29 @@ def test_calibration_error_of_a_hand_made_case():
     assert metrics.expected_calibration_error(labels, np.full(30, 0.5)) == pytest.approx(0.5 / 15)
 
 
+@pytest.mark.parametrize("repeats", [1, 5])
+def test_what_a_perfect_model_is_off_by_is_chance(repeats):
+    """Labels are drawn with the very probabilities; with `repeats`, users have one answer in all of their questions."""
+    found, foretold = [], []
+    for seed in range(60):
+        generator = np.random.default_rng(seed)
+        chances = np.repeat(generator.beta(2, 4, 600), repeats)
+        owners = np.repeat(np.arange(600), repeats)
+        labels = (generator.random(600) < chances[::repeats]).astype(int)[owners]
+        found.append(metrics.expected_calibration_error(labels, chances))
+        foretold.append(metrics.calibration_error_by_chance(labels, chances, owners))
+    assert np.mean(foretold) == pytest.approx(np.mean(found), rel=0.06)
+
+
+def test_a_model_that_is_off_does_not_count_as_chance():
+    generator = np.random.default_rng(1)
+    chances = generator.random(4000)
+    labels = (generator.random(4000) < chances).astype(int)
+    chance = metrics.calibration_error_by_chance(labels, chances, np.arange(4000))
+    assert metrics.calibration_error_by_chance(labels, chances / 2, np.arange(4000)) == pytest.approx(chance, rel=0.05)
+    assert metrics.expected_calibration_error(labels, chances / 2) > 10 * chance
+
+
 def test_one_class_has_no_auc():
     assert np.isnan(metrics.auc(np.ones(3, int), np.arange(3.0)))
     assert np.isnan(metrics.average_precision(np.zeros(3, int), np.arange(3.0)))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nearsight.heads import BinaryHead, Head, NextEventHead, ValueHead, values_of
 from nearsight.spec import Spec
 from nearsight_training.answers import Answers, answers, probabilities, scored, valued
+from nearsight_training.counts import recounted
 from nearsight_training.gate import Gate, Reliance
 from nearsight_training.histories import Histories
 from nearsight_training.metrics import (
@@ -29,7 +30,7 @@ from nearsight_training.preparation import Prepared
 from nearsight_training.progress import SILENT, Progress
 from nearsight_training.split import TEST, TRAIN
 
-__all__ = ["Asked", "asked_of", "clock_columns", "relying", "shuffled", "timeless"]
+__all__ = ["Asked", "asked_of", "relying", "shuffled", "timeless"]
 
 Judged = tuple[Callable[[Answers], Measure], NDArray[np.int64], int]
 
@@ -82,12 +83,6 @@ def relying(
     }
 
 
-def clock_columns(spec: Spec) -> int:
-    """How many of a row's numbers, its first, come from the clock."""
-    own = sum(1 + number.flag for number in spec.numbers)
-    return len(spec.number_names) - own - (spec.steps is not None)
-
-
 def asked_of(histories: Histories, heads: Sequence[Head], cutoff: float | None, seed: int) -> Asked:
     """The questions that any head is judged on; of many, as many of each kind as can be asked one by one, drawn."""
     events, asks = np.zeros(0, np.int64), np.zeros(0, np.int64)
@@ -112,8 +107,8 @@ def _drawn(places: NDArray[np.int64], lengths: NDArray[np.int64], seed: int) -> 
 def shuffled(histories: Histories, asked: Asked, spec: Spec, seed: int) -> Histories:
     """A history for each question, prefixes before asks: its past since the last fresh start in random order.
 
-    Names and fields move; times, and all that the clock says, stay. What follows the question isn't part of it:
-    shuffling whole histories would tell the network of events to come.
+    Names and fields move; times, and all that the clock says, stay; counts are those of the new order. What follows the
+    question isn't part of it: shuffling whole histories would tell the network of events to come.
     """
     last = np.concatenate([asked.events, histories.ask_events[asked.asks]])
     lengths = histories.since_fresh[last] + 1
@@ -121,8 +116,8 @@ def shuffled(histories: Histories, asked: Asked, spec: Spec, seed: int) -> Histo
     rows = np.arange(int(lengths.sum())) + np.repeat(last + 1 - lengths - starts, lengths)
     noise = np.random.default_rng(seed).random(len(rows))
     moved = rows[np.lexsort((noise, np.repeat(starts, lengths)))]
-    clock, count = clock_columns(spec), len(asked.events)
-    return Histories(
+    clock, count = len(spec.clock_names), len(asked.events)
+    mixed = Histories(
         codes=histories.codes[moved],
         numbers=np.concatenate([histories.numbers[rows, :clock], histories.numbers[moved, clock:]], 1),
         starts=starts,
@@ -141,6 +136,7 @@ def shuffled(histories: Histories, asked: Asked, spec: Spec, seed: int) -> Histo
         ask_labels=histories.ask_labels[asked.asks],
         ask_values=histories.ask_values[asked.asks],
     )
+    return recounted(mixed, spec)
 
 
 def timeless(histories: Histories, training: Histories, spec: Spec) -> Histories:
@@ -148,7 +144,7 @@ def timeless(histories: Histories, training: Histories, spec: Spec) -> Histories
 
     First events, later events and *now* rows have averages of their own: which of them a row is stays known.
     """
-    clock = slice(1, clock_columns(spec))
+    clock = slice(1, len(spec.clock_names))
     numbers, ask_numbers = histories.numbers.copy(), histories.ask_numbers.copy()
     for first in (0, 1):
         typical = training.numbers[training.numbers[:, 0] == first, clock]

@@ -6,9 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearsight.heads import NextEventHead
+from nearsight.spec import Spec
 from nearsight.surprise import WINDOW, Alarm, averaged, excess_bits
 from nearsight_training.answers import Walker, probabilities
 from nearsight_training.beside import Vigilance
+from nearsight_training.counts import recounted
 from nearsight_training.histories import Histories
 from nearsight_training.metrics import Interval
 from nearsight_training.rates import rate
@@ -22,7 +24,9 @@ _MOST_TAKEN = 2000
 Floats = NDArray[np.float64]
 
 
-def vigilance(walk: Walker, head: NextEventHead, validation: Histories, test: Histories, seed: int) -> Vigilance | None:
+def vigilance(
+    walk: Walker, head: NextEventHead, spec: Spec, validation: Histories, test: Histories, seed: int
+) -> Vigilance | None:
     """Choose the threshold on validation and measure it on the test; None where validation has too few users.
 
     The threshold is the smallest below which all but a share of 0.01 of new users stay, if they are like those of
@@ -35,7 +39,7 @@ def vigilance(walk: Walker, head: NextEventHead, validation: Histories, test: Hi
         return None
     threshold = float(f"{highest[rank - 1]:.6g}")
     flagged = _share(_highest(walk, head, test) > threshold)
-    taken = taken_over(test, seed)
+    taken = recounted(taken_over(test, seed), spec)
     return Vigilance(
         alarm=Alarm(threshold=threshold, false_alarms=FALSE_ALARMS, measured=flagged.value),
         flagged=flagged,

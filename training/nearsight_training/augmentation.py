@@ -1,8 +1,8 @@
 """Training histories as they might have been: some events missing, times a little earlier or later, anew each epoch.
 
-What the clock says of an event is computed again from the events that are left, as a device would that never saw the
-others; hour and weekday stay the event's own. Labels stay as the full log gave them: that a next event was dropped
-from what the network reads doesn't mean that it didn't happen.
+What the clock says of an event, and what was counted until it, is computed again from the events that are left, as a
+device would that never saw the others; hour and weekday stay the event's own. Labels stay as the full log gave them:
+that a next event was dropped from what the network reads doesn't mean that it didn't happen.
 """
 
 from dataclasses import replace
@@ -14,6 +14,7 @@ from nearsight.cursor import latest_times, segment_starts
 from nearsight.features import Encoder
 from nearsight.spec import Spec
 from nearsight_training.config import Augmentation
+from nearsight_training.counts import recounted
 from nearsight_training.histories import Histories
 
 __all__ = ["Augmenter"]
@@ -74,7 +75,7 @@ class Augmenter:
         times, last = times[kept], (starts[histories.ask_history] + after - 1)[stay]
         begins = segment_starts(self.spec.reset, times, starts, len(times))
         fresh = np.isin(np.arange(len(times)), begins)
-        return replace(
+        left = replace(
             histories,
             codes=histories.codes[kept],
             numbers=self._clocked(histories.numbers[kept], *_since(times, begins), fresh),
@@ -98,6 +99,7 @@ class Augmenter:
             ask_values=histories.ask_values[stay],
             fields={name: values[kept] for name, values in histories.fields.items()},
         )
+        return recounted(left, self.spec)
 
     def _clocked(
         self,
@@ -108,7 +110,7 @@ class Augmenter:
     ) -> NDArray[np.float32]:
         """The same rows with another gap and age."""
         clocked = numbers.copy()
-        clocked[:, :_CLOCK] = self._encoder.now_columns(gaps, ages, first)[1][:, :_CLOCK]
+        clocked[:, :_CLOCK] = self._encoder.now_columns(gaps, ages, (), first)[1][:, :_CLOCK]
         return clocked
 
 

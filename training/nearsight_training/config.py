@@ -264,6 +264,7 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     every other column that can be used; `categories` are fields that hold names even where they look like numbers;
     `groups` are fields whose numbers are read in groups alone, by edges or into so many groups of about as many users;
     `trusted` ones are kept even where one of them alone answers a question (see `nearsight_training.leakage`).
+    `counts` are events of which the model sees how often they have happened so far in the history.
     `split` is "time" (past against future, and users apart) or "user" (users apart). With `cutoff` (a date, a time or
     seconds since 1970) the test asks each user at that moment and sees nothing later. `asks` are the questions drawn
     per event from the silence behind it. `reset` says after which gap or how many events a history starts anew; labels
@@ -280,6 +281,7 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     categories: tuple[str, ...] = ()
     groups: dict[str, int | tuple[float, ...]] = {}
     trusted: tuple[str, ...] = ()
+    counts: tuple[str, ...] = ()
     targets: tuple[Asked, ...] = ()
     values: tuple[Value, ...] = ()
     next_event: bool = True

@@ -35,6 +35,7 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     categories: tuple[str, ...] = ()
     groups: dict[str, int | tuple[float, ...]] = {}
     trusted: tuple[str, ...] = ()
+    counts: tuple[str, ...] = ()
     min_users: _AtLeastOne = _DEFAULT.min_users
     reset_after: str | None = None
     reset_events: _AtLeastOne | None = None
@@ -184,6 +185,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             categories=log.categories,
             groups={name: _groups(name, asked) for name, asked in log.groups.items()},
             trusted=log.trusted,
+            counts=log.counts,
             min_users=log.min_users,
             reset=reset,
             clean=self.clean,

@@ -56,7 +56,7 @@ def discovered(
         segmentation = _tested(basis, walk, test, heads, cutoff)
     progress.advance(f"{len(segmentation.segments) if segmentation else 'no'} segments")
     head = next((head for head in heads if isinstance(head, NextEventHead) and head.field is None), None)
-    alarm = vigilance(walk, head, validation, test, seed) if head else None
+    alarm = vigilance(walk, head, prepared.spec, validation, test, seed) if head else None
     progress.finish()
     return Beside(
         segmentation=segmentation,

@@ -21,6 +21,7 @@ __all__ = [
     "binary_measures",
     "binary_metrics",
     "bootstrap",
+    "calibration_error_by_chance",
     "decisions",
     "expected_calibration_error",
     "informative",
@@ -82,15 +83,35 @@ def log_loss(labels: Labels, probabilities: Probabilities, weights: Array | None
 def expected_calibration_error(labels: Labels, probabilities: Probabilities, weights: Array | None = None) -> float:
     """How far probability and frequency lie apart on average, over 15 bins of equal mass (Nguyen & O'Connor 2015).
 
-    Chance alone lifts it above 0: with n independent items of a perfectly calibrated model, to about
-    `0.8 * sqrt(15 * p * (1 - p) / n)`.
+    Chance alone lifts it above 0: see `calibration_error_by_chance`.
     """
     weight = np.ones(len(labels)) if weights is None else weights
-    order = np.argsort(probabilities, kind="stable")
-    bins = np.empty(len(labels), np.int64)
-    bins[order] = np.arange(len(labels)) * CALIBRATION_BINS // max(len(labels), 1)
-    apart = np.bincount(bins, weight * (probabilities - labels), CALIBRATION_BINS)
+    apart = np.bincount(_bins(probabilities), weight * (probabilities - labels), CALIBRATION_BINS)
     return float(np.abs(apart).sum() / weight.sum())
+
+
+def calibration_error_by_chance(labels: Labels, probabilities: Probabilities, clusters: NDArray[np.integer]) -> float:
+    """What the calibration error of a perfectly calibrated model would be, with as many items and `clusters` `(n,)`.
+
+    A bin's sum of probability less label then has mean 0 and, clusters being independent, the variance V of the sums
+    by cluster; as a normal variable it is sqrt(2 V / pi) away from 0 on average. With n items of as many clusters that
+    is about `0.8 * sqrt(15 * p * (1 - p) / n)`.
+    """
+    owners = np.unique(clusters, return_inverse=True)[1]
+    bins, count = _bins(probabilities), np.ones(len(labels))
+    sizes = np.bincount(bins, count, CALIBRATION_BINS)
+    apart = np.bincount(bins, probabilities - labels, CALIBRATION_BINS) / np.maximum(sizes, 1)
+    cells, place = np.unique(owners * CALIBRATION_BINS + bins, return_inverse=True)
+    sums = np.bincount(place, probabilities - labels - apart[bins])
+    variances = np.bincount(cells % CALIBRATION_BINS, sums**2, CALIBRATION_BINS)
+    return float(np.sqrt(2 * variances / np.pi).sum() / max(len(labels), 1))
+
+
+def _bins(probabilities: Probabilities) -> NDArray[np.int64]:
+    bins = np.empty(len(probabilities), np.int64)
+    order = np.argsort(probabilities, kind="stable")
+    bins[order] = np.arange(len(probabilities)) * CALIBRATION_BINS // max(len(probabilities), 1)
+    return bins
 
 
 def decisions(
@@ -182,15 +203,20 @@ def binary_metrics(
     draws: int = _DRAWS,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """All figures of a yes/no answer with their intervals. `labels`, `probabilities`, `clusters` are `(n,)` each."""
+    """All figures of a yes/no answer with their intervals. `labels`, `probabilities`, `clusters` are `(n,)` each.
+
+    What of the calibration error is chance has no interval of its own.
+    """
     measures = binary_measures(labels, probabilities)
     for name in ("accuracy", "precision", "recall", "f1"):
         measures[name] = lambda w, name=name: decisions(labels, probabilities, threshold, w)[name]  # type: ignore[misc]
     telling = informative(labels, clusters)
-    return {
+    found = {
         name: bootstrap(measure, clusters, draws, seed, name == "expected_calibration_error", telling)
         for name, measure in measures.items()
     }
+    chance = calibration_error_by_chance(labels, probabilities.astype(np.float64), clusters)
+    return {**found, "calibration_error_by_chance": Interval(chance, chance, chance)}
 
 
 def binary_measures(labels: Labels, probabilities: Probabilities) -> dict[str, Measure]:

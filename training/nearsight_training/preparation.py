@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nearsight.cursor import segment_starts
+from nearsight.cursor import occurrences, segment_starts
 from nearsight.errors import InputError
 from nearsight.features import Encoder
 from nearsight.heads import Head
@@ -64,7 +64,7 @@ def prepare_split(log: EventLog, config: LogConfig, split: Plan) -> Prepared:
     training = visible & (split.users == TRAIN)[log.owners]
     if not training.any():
         raise InputError("no user is left to train on: pass a larger log or smaller shares of validation and test")
-    spec, notes = fit_spec(log, training, config.min_users, config.reset, config.groups)
+    spec, notes = fit_spec(log, training, config.min_users, config.reset, config.groups, config.counts)
     log = coarse(log, spec.groups)
     check_columns(log, spec.fields, config.targets, config.trusted)
     encoder, begins = Encoder(spec), segment_starts(spec.reset, log.times, log.starts, len(log.times))
@@ -128,7 +128,7 @@ def _questions(
 ) -> dict[str, NDArray[Any]]:
     asks = drawn_asks(log, config, split)
     size = len(asks.times)
-    codes, numbers = encoder.now_columns(np.zeros(0), np.zeros(0))
+    codes, numbers = encoder.now_columns(np.zeros(0), np.zeros(0), ())
     found: dict[str, NDArray[Any]] = {
         "ask_codes": np.empty((size, codes.shape[1]), codes.dtype),
         "ask_numbers": np.empty((size, numbers.shape[1]), numbers.dtype),
@@ -152,7 +152,8 @@ def _answered(
     values = [ask_values(log, each, asks.history, asks.after, asks.times, until) for each in config.values]
     last = log.starts[asks.history] + asks.after - 1
     first = begins[np.searchsorted(begins, last, "right") - 1]
-    rows = encoder.now_columns(asks.times - log.times[last], asks.times - log.times[first])
+    counts = [occurrences(log.names == number.name, first, last + 1) for number in encoder.spec.counts]
+    rows = encoder.now_columns(asks.times - log.times[last], asks.times - log.times[first], counts)
     return (*rows, _stacked(labels, len(asks.times), np.int8), _stacked(values, len(asks.times), np.float32))
 
 

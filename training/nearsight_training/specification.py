@@ -1,6 +1,6 @@
 """Fits the feature specification: vocabularies, bounds and scales, learned from the training users' events alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from nearsight.cursor import segment_starts
 from nearsight.errors import InputError
 from nearsight.names import Names
 from nearsight.spec import Category, Clock, Number, Reset, Spec
+from nearsight_training.counts import check_counts, so_far
 from nearsight_training.groups import fit_groups
 from nearsight_training.log import EventLog
 
@@ -36,16 +37,19 @@ def fit_spec(
     min_users: int,
     reset: Reset = _NEVER,
     groups: Mapping[str, int | tuple[float, ...]] = _NO_GROUPS,
+    counts: Sequence[str] = (),
 ) -> tuple[Spec, tuple[str, ...]]:
     """The specification that the events in `seen` (E,) give, and notes on the fields that were left out.
 
-    `seen` must keep whole beginnings of histories; `groups` are those of `LogConfig`. Raises `InputError` where no kind
-    of event has `min_users` users.
+    `seen` must keep whole beginnings of histories; `groups` and `counts` are those of `LogConfig`. Raises `InputError`
+    where no kind of event has `min_users` users, or one that is to be counted hasn't.
     """
     owners = log.owners[seen]
     event = fit_category("event", log.names[seen], owners, min_users)
     if not event.vocabulary:
         raise InputError(f"no kind of event has {min_users} training users: pass a larger log or a smaller --min-users")
+    check_counts(counts, log, event.vocabulary, min_users)
+    counted = tuple(_count(name, so_far(log, name, reset)[seen]) for name in dict.fromkeys(counts))
     categories, numbers, parted = [], [], []
     notes: list[str] = []
     for name, values in log.fields.items():
@@ -69,8 +73,11 @@ def fit_spec(
         groups=tuple(parted),
         numbers=tuple(numbers),
         clock=clock,
+        counts=counted,
         reset=reset,
     )
+    seen_counts = ", ".join(f"{number.name} (up to {number.high:.6g})" for number in counted)
+    notes += [f"counts so far that the model sees: {seen_counts}"] if counted else []
     return spec, tuple(notes)
 
 
@@ -124,8 +131,7 @@ def fit_number(name: str, values: NDArray[np.float64]) -> Number | None:
     known = values[~np.isnan(values)]
     if not len(known) or known.min() == known.max():
         return None
-    tails = [_TAIL, 100 - _TAIL] if len(known) >= _ENOUGH_FOR_TAILS else [0, 100]
-    low, high = (float(bound) for bound in np.percentile(known, tails))
+    low, high = _bounds(known)
     clipped = np.clip(known, low, high)
     log = low >= 0 and _skew(clipped) > _SKEWED
     mean, scale = _standard(np.log1p(clipped) if log else clipped)
@@ -133,6 +139,18 @@ def fit_number(name: str, values: NDArray[np.float64]) -> Number | None:
         return None
     flag = len(known) < len(values)
     return Number(name=name, low=low, high=high, log=log, mean=mean, scale=scale, flag=flag)
+
+
+def _count(name: str, values: NDArray[np.float64]) -> Number:
+    """How often an event has happened so far `(E,)`: from 0, where every history begins, by its logarithm."""
+    high = max(_bounds(values)[1], 1.0)
+    mean, scale = _standard(np.log1p(np.minimum(values, high)))
+    return Number(name=name, low=0.0, high=high, log=True, mean=mean, scale=scale or 1.0)
+
+
+def _bounds(values: NDArray[np.float64]) -> tuple[float, float]:
+    low, high = np.percentile(values, [_TAIL, 100 - _TAIL] if len(values) >= _ENOUGH_FOR_TAILS else [0, 100])
+    return float(low), float(high)
 
 
 def _clock(log: EventLog, seen: Mask, reset: Reset) -> Clock:
