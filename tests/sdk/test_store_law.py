@@ -203,7 +203,9 @@ def test_an_export_is_all_there_is(tmp_path):
         habits["last_time"],
     )
     floats = {name: np.array(history[name], np.float32).tobytes() for name in ("state", "expected_next")}
-    cursor = Cursor(history["first_time"], history["last_time"], history["events"])
+    assert history["counts"] == {"view": 6, "purchase": 3}
+    counts = {names.index(name): count for name, count in history["counts"].items()}
+    cursor = Cursor(history["first_time"], history["last_time"], history["events"], counts)
     expected = Expected(floats["expected_next"], history["surprise_bits"])
     assert bytes.fromhex(held["pseudonym"]) in cells(tmp_path)
     assert set(held) == {"pseudonym", "consents", "last_written", "history", "journal"}

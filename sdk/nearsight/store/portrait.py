@@ -27,8 +27,8 @@ def portrait(
     day: int,
 ) -> dict[str, Any]:
     """Pseudonym, consents, the day of the last write, history and journal as plain JSON; nothing is left out."""
-    found = thaw(snapshot, manifest.model, manifest.trunk)
-    vocabulary = manifest.spec.event.vocabulary
+    found = thaw(snapshot, manifest.model, manifest.trunk, manifest.spec.counted)
+    names = ("something unknown", *manifest.spec.event.vocabulary)
     expected = found.expected
     return {
         "pseudonym": pseudonym.hex(),
@@ -39,8 +39,9 @@ def portrait(
             "events": found.cursor.count,
             "first_time": found.cursor.first_time,
             "last_time": found.cursor.last_time,
+            "counts": {names[code]: count for code, count in found.cursor.counts.items()},
             "state": np.frombuffer(found.state, np.float32).tolist(),
-            "habits": None if found.tally is None else _habits(found.tally, vocabulary),
+            "habits": None if found.tally is None else _habits(found.tally, names),
             "expected_next": None if expected is None else np.frombuffer(expected.outputs, np.float32).tolist(),
             "surprise_bits": None if expected is None else expected.bits,
         },
@@ -52,9 +53,8 @@ def _moment(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
-def _habits(tally: Tally, vocabulary: Sequence[str]) -> dict[str, Any]:
+def _habits(tally: Tally, names: Sequence[str]) -> dict[str, Any]:
     """A tally with its codes as names and its quarters of days by day and part."""
-    names = ("something unknown", *vocabulary)
     parts = len(PARTS)
     return {
         "events": {names[code]: count for code, count in tally.events.items()},
