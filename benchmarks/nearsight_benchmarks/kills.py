@@ -20,6 +20,7 @@ _KEY = bytes(range(32))
 _USERS, _GONER = 7, "goner"
 _FLUSH_EVENTS, _FLUSH_SECONDS = 200, 0.05
 _PACE_SECONDS = 0.002  # between events of every other life, so that time is up before there are too many
+_RARELY = 0.002  # of the events are followed by a flush, and as many by an erasure
 _WRITE_SECONDS = 1.0  # the most that a write may take on a busy machine
 _LONGEST_SECONDS = 0.25  # that a life lasts once it has begun
 _PATIENCE_SECONDS = 60.0
@@ -171,15 +172,16 @@ def _life(bundle: str, folder: str, seed: int, pace_seconds: float) -> None:
         store.observe(str((number + 1) % _USERS), name, event_time, **fields)
         number += 1
         ledger.acknowledge(number)
-        if chance.random() < 0.002:
+        if chance.random() < _RARELY:
             store.flush()
             flushed = number
             ledger.write(number, flushed, erased)
-        if not erased and chance.random() < 0.002:
+        if not erased and chance.random() < _RARELY:
             store.erase_user(_GONER)
             erased = 1
             ledger.write(number, flushed, erased)
-        time.sleep(pace_seconds)
+        if pace_seconds:
+            time.sleep(pace_seconds)
 
 
 def _open(bundle: str, folder: str) -> nearsight.Store:

@@ -1,8 +1,8 @@
 """A store over a long time: killed at random, timed beside plain sessions, and fed millions of events.
 
 `python -m nearsight_benchmarks.soak shop.nsight` kills a writing process 500 times and looks at what is left, times
-`observe` with and without a store, and runs ten million events through one process. That takes about ten minutes on two
-cores; 0 leaves a part out. It ends with exit code 1 where a kill lost more than it may.
+`observe` with and without a store, and runs ten million events through one process. That takes about a quarter of an
+hour on two cores; 0 leaves a part out. It ends with exit code 1 where a kill lost more than it may.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from nearsight_benchmarks.endurance import Endurance, endurance
 from nearsight_benchmarks.host import Host, describe, load_average
 from nearsight_benchmarks.kills import Kills, kills
 
-__all__ = ["Soak", "soaked"]
+__all__ = ["Soak", "outcome", "soaked"]
 
 _USERS = (1, 200)  # a desktop's, a backend's
 
@@ -57,7 +57,8 @@ def soaked(
     )
 
 
-def _lines(found: Soak) -> list[str]:
+def outcome(found: Soak) -> list[str]:
+    """The figures in words, a line each."""
     lines = []
     if found.kills:
         worst = found.kills
@@ -103,7 +104,7 @@ def main(arguments: Sequence[str]) -> int:
     options = vars(parser.parse_args(arguments))
     out = options.pop("out")
     found = soaked(**options, command=" ".join(["python -m nearsight_benchmarks.soak", *arguments]))
-    sys.stdout.write("".join(f"{line}\n" for line in _lines(found)))
+    sys.stdout.write("".join(f"{line}\n" for line in outcome(found)))
     if out:
         write_atomically(out, msgspec.json.format(msgspec.json.encode(found), indent=1))
     return 1 if found.kills and found.kills.failures else 0
