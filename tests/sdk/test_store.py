@@ -1,6 +1,7 @@
 """A store answers as sessions do, whatever is written, evicted or opened again between two events."""
 
 import contextlib
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -221,6 +222,32 @@ def test_many_threads_lose_nothing(tmp_path):
     with opened(tmp_path) as store:
         assert [store.export_user(user)["history"]["events"] for user in ("ada", "grace", "edsger")] == [120] * 3
         assert store.audit() == {"fields that the model doesn't know": 360}
+
+
+def test_threads_that_erase_and_threads_that_observe_leave_no_row_of_nobody(tmp_path):
+    users = ("ada", "grace", "edsger")
+    with opened(tmp_path, flush_events=5, flush_seconds=0.005, live_users=2) as store:
+
+        def observe(user):
+            for turn in range(60):
+                with contextlib.suppress(ConsentError):
+                    store.observe(user, "view", time=START + turn)
+
+        def erase():
+            for _ in range(15):
+                for user in users:
+                    store.consent(user, "insight")
+                    store.erase_user(user)
+
+        threads = [threading.Thread(target=observe, args=(user,)) for user in users] + [threading.Thread(target=erase)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [store.export_user(user) for user in users] == [{}, {}, {}]
+    with contextlib.closing(sqlite3.connect(tmp_path / "state.db")) as left:
+        tables = ("users", "states", "journal")
+        assert [left.execute(f"SELECT count(*) FROM {table}").fetchone() for table in tables] == [(0,)] * 3
 
 
 def test_no_event_is_acknowledged_that_a_close_leaves_behind(tmp_path):

@@ -112,7 +112,8 @@ def test_a_row_from_an_old_copy_opens_for_nobody_once_its_user_is_erased(tmp_pat
         assert store.consents("ada") == {}
 
 
-def test_erasure_waits_for_nobody_but_says_what_is_left(tmp_path):
+def test_erasure_waits_for_nobody_but_says_what_is_left(tmp_path, monkeypatch):
+    monkeypatch.setattr("nearsight.store.store._PATIENCE_SECONDS", 0.05)
     with opened(tmp_path) as store:
         store.consent("ada", "insight")
         reader = sqlite3.connect(tmp_path / "state.db", isolation_level=None)

@@ -224,6 +224,24 @@ def test_a_folder_in_the_place_of_the_file_is_named(tmp_path):
         opened(tmp_path)
 
 
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="whoever may do everything isn't refused")
+def test_a_place_that_cant_be_written_is_named(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(StoreError, match=r"state\.db can't be used \(Permission denied\)"):
+        opened(tmp_path)
+    tmp_path.chmod(0o700)
+
+
+def test_what_was_moved_aside_and_cant_be_removed_is_named(tmp_path):
+    with opened(tmp_path) as store:
+        store.consent("ada", "insight")
+        (tmp_path / "state.db.damaged-1").mkdir()
+        with pytest.raises(StoreError, match=r"state\.db\.damaged-1 was moved aside and can't be removed"):
+            store.erase_user("ada")
+        (tmp_path / "state.db.damaged-1").rmdir()
+        assert store.erase_user("ada") is False
+
+
 @POSIX
 def test_nobody_else_may_read_the_files(tmp_path):
     with opened(tmp_path) as store:

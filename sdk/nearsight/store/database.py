@@ -38,19 +38,16 @@ Found = tuple[int, bytes, bytes]  # a user's id, sealed key and sealed state
 def open_database(path: Path) -> tuple["Database", Path | None]:
     """Open or make the database at `path`; a damaged one is moved aside, and its new name is returned beside.
 
-    Raises `StoreError` where another process has it, a newer nearsight made it, it is some other database, or the place
-    can't be used.
+    Raises `StoreError` where another process has it, a newer nearsight made it, or it is some other database, and
+    `OSError` where the place can't be used.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    except OSError as error:
-        raise StoreError(f"{path} can't be used ({error.strerror}): pass another path, or mend it") from None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _make(path)
     lock = _locked(path)
     try:
         aside = move_aside(path) if _is_damaged(path) else None
         if aside is not None:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            _make(path)
         return Database(path, lock), aside
     except BaseException as error:
         lock.close()
@@ -187,6 +184,11 @@ class Database:
             return self._reader.execute(query, values).fetchall()
         except _ERRORS as error:
             raise _failure(error) from error
+
+
+def _make(path: Path) -> None:
+    """A file that its owner alone may read, if there is none."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def _connected(path: Path, timeout: float = _BUSY_SECONDS) -> sqlite3.Connection:

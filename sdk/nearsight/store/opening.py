@@ -59,26 +59,36 @@ def open_store(
     given = None if key is None else checked_key(key)
     insight = bundle if isinstance(bundle, Insight) else load(bundle)
     try:
-        from nearsight.store import cipher
-        from nearsight.store.database import open_database
+        store, aside = _opened(insight, Path(path), given, options)
     except ModuleNotFoundError as error:
         raise StoreError(
             f"a store needs {error.name}, which isn't installed: pip install 'nearsight[store]'"
         ) from error
-    database, aside = open_database(Path(path))
-    audit = Audit()
-    try:
-        ring, place = _unlocked(cipher.Ring, database, given)
-        store = Store(Vault(database, ring, insight, options, audit), insight.manifest, options, audit, place)
-    except BaseException:
-        database.close()
-        raise
+    except OSError as error:
+        raise StoreError(
+            f"{error.filename} can't be used ({error.strerror}): pass another path, or mend its permissions"
+        ) from None
     if aside is not None:
-        audit.note("damaged stores moved aside")
         warnings.warn(
             f"the store was damaged and begins anew; what is left of it is {aside}", RuntimeWarning, stacklevel=2
         )
     return store
+
+
+def _opened(insight: Insight, path: Path, given: bytes | None, options: Options) -> tuple[Store, Path | None]:
+    """The store, and where a damaged one before it was moved to."""
+    from nearsight.store.cipher import Ring
+    from nearsight.store.database import open_database
+
+    database, aside = open_database(path)
+    try:
+        ring, place = _unlocked(Ring, database, given)
+        audit = Audit()
+        audit.note("damaged stores moved aside", int(aside is not None))
+        return Store(Vault(database, ring, insight, options, audit), insight.manifest, options, audit, place), aside
+    except BaseException:
+        database.close()
+        raise
 
 
 def _unlocked(rings: "type[Ring]", database: "Database", given: bytes | None) -> tuple["Ring", Place]:

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from nearsight.errors import EventError, SnapshotError
+from nearsight.errors import EventError, SnapshotError, StoreError
 from nearsight.insight import Insight
 from nearsight.session import Session
 from nearsight.store.audit import Audit
@@ -115,9 +116,9 @@ class Vault:
 
     def shred(self, patience_seconds: float) -> bool:
         """Cut the log and remove what was moved aside: both may still tell of what was deleted. Whether it could be."""
-        for file in moved_aside(self.database.path):
-            file.unlink(missing_ok=True)
         self.is_cut = self.database.cut_log(patience_seconds)
+        for file in moved_aside(self.database.path):
+            _remove(file)
         return self.is_cut
 
     def _journal(self, copy: Copy, day: int) -> None:
@@ -141,6 +142,15 @@ class Vault:
             except EventError:
                 self._audit.note("journal events that another model can't read")
         return session
+
+
+def _remove(file: Path) -> None:
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"{file} was moved aside and can't be removed ({error.strerror}): remove it, for it may hold whom you erased"
+        ) from None
 
 
 def _place(sequence: int) -> bytes:
