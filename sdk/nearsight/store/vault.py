@@ -149,7 +149,7 @@ def _remove(file: Path) -> None:
         file.unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(
-            f"{file} was moved aside and can't be removed ({error.strerror}): remove it, for it may hold whom you erased"
+            f"{file} was moved aside and can't be removed ({error.strerror}): remove it, it may hold whom you erased"
         ) from None
 
 
