@@ -11,7 +11,7 @@ import msgspec
 from nearsight_benchmarks.labels import Box, place
 from nearsight_training.metrics import Interval
 
-__all__ = ["INK", "Point", "Shape", "framed", "inline", "scatter"]
+__all__ = ["INK", "LINE", "Point", "Shape", "framed", "inline", "scatter"]
 
 # Drawn in these two greys, which the page's style sheet then sets for light and for dark.
 INK, LINE = "#123456", "#654321"

@@ -17,6 +17,8 @@ from nearsight.bundle import write_atomically
 from nearsight.errors import InputError, NearsightError
 from nearsight_benchmarks.cdnow import CrossFit
 from nearsight_benchmarks.groups import grouped
+from nearsight_benchmarks.privacy import Privacy
+from nearsight_benchmarks.privacy import table as noise_table
 from nearsight_benchmarks.results import Entry, Results, read_results
 from nearsight_benchmarks.scale import Scale
 from nearsight_benchmarks.soak import Soak, outcome
@@ -39,7 +41,7 @@ cdnow.json runs/cdnow runs/eshop2008 runs/online_retail runs/bpic2012` makes thi
 
 _CALIBRATED = ("expected_calibration_error", "calibration_error_by_chance")
 
-Figures = TypeVar("Figures", CrossFit, Scale, Soak)
+Figures = TypeVar("Figures", CrossFit, Scale, Privacy, Soak)
 
 
 def read_figures(path: Path, kind: type[Figures], maker: str) -> Figures:
@@ -58,6 +60,7 @@ def render(
     crossfit: CrossFit,
     runs: Sequence[Run] = (),
     scale: Scale | None = None,
+    privacy: Privacy | None = None,
     soak: Soak | None = None,
 ) -> str:
     """The whole page as Markdown; `runs` are of public data sets."""
@@ -70,6 +73,7 @@ def render(
         *_ratios(results),
         *_starts(results),
         *(_scaled(scale) if scale else ()),
+        *(_noised(privacy) if privacy else ()),
         *(_soaked(soak) if soak else ()),
         *_caveats(results),
     ]
@@ -210,6 +214,28 @@ def _scaled(scale: Scale) -> Iterator[str]:
     )
 
 
+def _noised(found: Privacy) -> Iterator[str]:
+    yield "## What noise costs"
+    yield _code(found.command)
+    yield (
+        "Invented users answer through `nearsight.report`, and `nearsight aggregate`'s estimates are compared with "
+        f"what is true of these users. The error that 95 % of {found.trials} trials stay within, in percent of users "
+        "(segments: the worst of six) or of the distance between the bounds (mean); in brackets what the noise's "
+        "variance says."
+    )
+    yield noise_table(found).strip()
+    yield "![Error against ε](privacy.svg)"
+    most = max(each.users for each in found.accuracies)
+    yield " ".join(
+        f"A yes/no count over {each.users:,} users at ε = {each.epsilon:g} is off by at most 3 % of the users in "
+        f"{100 * each.within_3:.1f} % of trials."
+        for each in found.accuracies
+        if (each.kind, each.users, each.epsilon) == ("count", most, 1)
+    )
+    times = ", ".join(f"{kind} {duration(microseconds)}" for kind, microseconds in found.report_us.items())
+    yield f"A report, paid for, drawn with the system's generator and encoded (median): {times}."
+
+
 def _soaked(soak: Soak) -> Iterator[str]:
     yield "## A store over a long time"
     yield (
@@ -251,15 +277,17 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("crossfit", type=Path, metavar="CDNOW.json", help="what nearsight_benchmarks.cdnow wrote")
     parser.add_argument("runs", type=Path, nargs="*", metavar="RUN", help="what nearsight train wrote of public data")
     parser.add_argument("--scale", type=Path, metavar="SCALE.json", help="what nearsight_benchmarks.scale wrote")
+    parser.add_argument("--privacy", type=Path, metavar="PRIVACY.json", help="what nearsight_benchmarks.privacy wrote")
     parser.add_argument("--soak", type=Path, metavar="SOAK.json", help="what nearsight_benchmarks.soak wrote")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/RESULTS.md"), help="the page")
     options = parser.parse_args(arguments)
     try:
         runs = [load_run(path) for path in options.runs]
         scale = read_figures(options.scale, Scale, "scale") if options.scale else None
+        privacy = read_figures(options.privacy, Privacy, "privacy") if options.privacy else None
         soak = read_figures(options.soak, Soak, "soak") if options.soak else None
         crossfit = read_figures(options.crossfit, CrossFit, "cdnow")
-        page = render(read_results(options.results), crossfit, runs, scale, soak)
+        page = render(read_results(options.results), crossfit, runs, scale, privacy, soak)
     except NearsightError as error:
         parser.error(str(error))
     write_atomically(options.out, page.encode())

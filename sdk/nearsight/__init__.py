@@ -10,11 +10,13 @@ Nothing here opens a socket, and nothing but a store that you open writes a file
 
 from nearsight._version import __version__
 from nearsight.errors import (
+    BudgetError,
     BundleError,
     ConsentError,
     EventError,
     InputError,
     NearsightError,
+    ReportError,
     RuntimeMissingError,
     SnapshotError,
     StoreError,
@@ -26,6 +28,7 @@ from nearsight.store import Journal, Store
 from nearsight.store import open_store as open  # noqa: A004 - as in gzip.open
 
 __all__ = [
+    "BudgetError",
     "BundleError",
     "ConsentError",
     "EventError",
@@ -35,6 +38,7 @@ __all__ = [
     "NearsightError",
     "Reading",
     "Readings",
+    "ReportError",
     "RuntimeMissingError",
     "Session",
     "SnapshotError",

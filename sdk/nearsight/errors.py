@@ -6,6 +6,8 @@
     ├── RuntimeMissingError no installed runtime can run what the bundle carries
     ├── EventError          an event with a missing or unusable part
     ├── SnapshotError       a snapshot that doesn't belong to this model
+    ├── ReportError         a question, an answer or a report that can't be used as it is
+    ├── BudgetError         a question that asks for more than is left of a user's privacy budget
     ├── StoreError          a store that can't be opened, read or written as it was asked to
     └── ConsentError        a user who didn't consent to what was asked for
 
@@ -14,11 +16,13 @@ names its field and the type that came, never the value, and none names a user: 
 """
 
 __all__ = [
+    "BudgetError",
     "BundleError",
     "ConsentError",
     "EventError",
     "InputError",
     "NearsightError",
+    "ReportError",
     "RuntimeMissingError",
     "SnapshotError",
     "StoreError",
@@ -47,6 +51,14 @@ class EventError(NearsightError):
 
 class SnapshotError(NearsightError):
     """A snapshot is damaged or was taken from another model."""
+
+
+class ReportError(NearsightError, ValueError):
+    """A question, answer or report can't be used as it is; a `ValueError`, so that formats can check themselves."""
+
+
+class BudgetError(NearsightError):
+    """A question asks for more than is left of a user's privacy budget."""
 
 
 class StoreError(NearsightError):

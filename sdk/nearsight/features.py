@@ -22,7 +22,7 @@ _AT_ONCE = 65536  # rows whose numbers are worked out together: they stay in the
 
 
 class Encoder:
-    """Turns events into rows as a `Spec` says."""
+    """Turns events into rows as a `Spec` says. `counted` are the codes of the events that a cursor must count."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec, self.counted = spec, spec.counted

@@ -7,8 +7,10 @@ speeds agree bit for bit.
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any, Protocol
 
 import msgspec
@@ -45,6 +47,7 @@ class Ops(Protocol):
     def log1p(self, x: Any) -> Any: ...
     def integer(self, x: Any) -> Any: ...
     def where(self, condition: Any, x: Any, otherwise: Any) -> Any: ...
+    def parts(self, edges: Sequence[float]) -> Callable[[Any], Sequence[Any]]: ...
 
 
 class Single:
@@ -61,6 +64,21 @@ class Single:
     @staticmethod
     def where(condition: bool, x: float, otherwise: float) -> float:
         return x if condition else otherwise
+
+    @staticmethod
+    def parts(edges: Sequence[float]) -> Callable[[float], Sequence[float]]:
+        """The way gone between each two edges: all of it below where `z` lies, nothing above."""
+        inner, ways = edges[1:-1], _ways(edges)
+        below = [(1.0,) * index for index in range(len(ways))]
+        above = [(0.0,) * index for index in reversed(range(len(ways)))]
+
+        def found(z: float) -> Sequence[float]:
+            index = bisect_right(inner, z)
+            low, per = ways[index]
+            way = (z - low) * per
+            return (*below[index], 0.0 if way < 0.0 else 1.0 if way > 1.0 else way, *above[index])
+
+        return found
 
 
 class Columns:
@@ -86,6 +104,17 @@ class Columns:
         chosen: NDArray[np.float64] = np.where(condition, x, otherwise)
         return chosen
 
+    @staticmethod
+    def parts(edges: Sequence[float]) -> Callable[[NDArray[np.float64]], Sequence[NDArray[np.float64]]]:
+        """The same; a way that is gone but for the last bit of a float64 is gone as a float32."""
+        ways = _ways(edges)
+        return lambda z: [np.clip((z - low) * per, 0.0, 1.0) for low, per in ways]
+
+
+def _ways(edges: Sequence[float]) -> list[tuple[float, float]]:
+    """Where each way begins, and one over its length."""
+    return [(low, 1.0 / (high - low)) for low, high in pairwise(edges)]
+
 
 @cache
 def _is_shared() -> bool:
@@ -107,17 +136,19 @@ class Formulas:
         self._hour, self._weekday = bool(clock and clock.hour), bool(clock and clock.weekday)
         self._season = bool(clock and clock.season)
         if clock:
-            self._gap, self._age = _standardised(ops, clock.gap), _standardised(ops, clock.age)
-        self._unasked = [0.0] * len(spec.clock_names[3:])  # what a *now* row leaves out of the clock
+            self._gap, self._age = _numbers(ops, clock.gap), _numbers(ops, clock.age)
+        self._unasked = [0.0] * (
+            len(spec.clock_names) - len(spec.moment_names)
+        )  # what a *now* row leaves out of the clock
         self._counts = [_standardised(ops, number) for number in spec.counts]
-        self._numbers = [(_standardised(ops, number), number.flag) for number in spec.numbers]
+        self._numbers = [(_numbers(ops, number), number.flag) for number in spec.numbers]
 
     def times(self, first: Any, gap: Any, age: Any) -> list[Any]:
         """What a clock says of a moment: whether it is a history's first, and seconds since its last and first event.
 
         Nothing without a clock.
         """
-        return [first, self._gap(gap), self._age(age)] if self._clocked else []
+        return [first, *self._gap(gap), *self._age(age)] if self._clocked else []
 
     def now(self, first: Any, gap: Any, age: Any, counts: Sequence[Any]) -> list[Any]:
         """The numbers of a *now* row up to the counts; those behind them are 0."""
@@ -147,9 +178,9 @@ class Formulas:
         if counts:
             row += self._counted(counts)
         where = ops.where
-        for (standardised, flag), x in zip(self._numbers, values):  # noqa: B905  # in the hot path
+        for (numbers, flag), x in zip(self._numbers, values):  # noqa: B905  # in the hot path
             present = x == x
-            row.append(where(present, standardised(x), 0.0))
+            row += [where(present, number, 0.0) for number in numbers(x)]
             if flag:
                 row.append(where(present, 0.0, 1.0))
         if step is not None:
@@ -160,12 +191,33 @@ class Formulas:
         return [standardised(count) for standardised, count in zip(self._counts, counts)]  # noqa: B905
 
 
+def _numbers(ops: Ops, number: Number) -> Callable[[Any], Sequence[Any]]:
+    """What becomes of a value: the standardised number, and its parts where there are edges."""
+    standardised = _standardised(ops, number)
+    if not number.edges:
+        return lambda x: (standardised(x),)
+    parts = ops.parts(number.edges)
+
+    def found(x: Any) -> Sequence[Any]:
+        z = standardised(x)
+        return (z, *parts(z))
+
+    return found
+
+
 def _standardised(ops: Ops, number: Number) -> Callable[[Any], Any]:
     clip, log1p = ops.clip, ops.log1p
     low, high, mean, scale = number.low, number.high, number.mean, number.scale
+    if number.log and low < 0:
+        return lambda x: (_signed_logarithm(ops, clip(x, low, high)) - mean) * scale
     if number.log:
         return lambda x: (log1p(clip(x, low, high)) - mean) * scale
     return lambda x: (clip(x, low, high) - mean) * scale
+
+
+def _signed_logarithm(ops: Ops, x: Any) -> Any:
+    size = ops.log1p(abs(x))
+    return ops.where(x < 0, -size, size)
 
 
 def _by_position(ops: Ops, step: "Step") -> Any:

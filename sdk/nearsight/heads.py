@@ -200,6 +200,12 @@ class Reading(Mapping[str, float]):
         return segments.name(self.embedding) if segments else None
 
     @property
+    def segment_names(self) -> tuple[str, ...]:
+        """The names of all segments of the model; empty where it has none."""
+        segments = self._heads.segments
+        return tuple(segments.names) if segments else ()
+
+    @property
     def surprise(self) -> float | None:
         """By how many bits an event the last 10 exceeded what the model itself expected; about 0 for most users.
 

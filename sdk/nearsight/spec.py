@@ -46,9 +46,12 @@ class Groups(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Number(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A field with finite numbers as values: clipped to `[low, high]`, `log1p` if asked, then `(x - mean) * scale`.
+    """A field with finite numbers as values: clipped to `[low, high]`, by its logarithm if asked, `(x - mean) * scale`.
 
-    A missing value becomes 0; where `flag` is set, a second number says that it was missing.
+    The logarithm is `log1p(x)`, and `-log1p(-x)` below 0. Between each two of the `edges`, which rise, a further number
+    says how much of the way from the one to the other the result z has gone: `min(max((z - low) / (high - low), 0), 1)`
+    (piecewise linear encoding: Gorishniy, Rubachev & Babenko 2022). A missing value becomes 0 in all of them; where
+    `flag` is set, a last number says that it was missing.
     """
 
     name: str
@@ -58,12 +61,18 @@ class Number(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     mean: float = 0.0
     scale: float = 1.0
     flag: bool = False
+    edges: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.low <= self.high:
             raise ValueError(f"the bounds of {self.name!r} are the wrong way round")
-        if self.log and self.low < 0:
-            raise ValueError(f"{self.name!r} can't have a logarithm below 0")
+        if len(self.edges) == 1 or any(not low < high for low, high in pairwise(self.edges)):
+            raise ValueError(f"the edges of {self.name!r} must be two or more that rise, or none")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """A name for each of the numbers that it becomes, but for the flag."""
+        return (self.name, *(f"{self.name}_{part}" for part in range(1, len(self.edges))))
 
 
 class Steps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -143,8 +152,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         counted = {number.name for number in self.counts}
         if len(counted) < len(self.counts) or not counted.issubset(self.event.vocabulary):
             raise ValueError("the counts must be of different events of the vocabulary")
-        if any(number.flag for number in self.counts):
-            raise ValueError("a count is never missing, so it can't have a flag for that")
+        if any(number.flag or number.edges for number in self.counts):
+            raise ValueError("a count is one number: it is never missing, so it has no flag, and it has no edges")
 
     @property
     def now(self) -> int:
@@ -169,11 +178,16 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return tuple(feature.name for feature in named)
 
     @property
+    def moment_names(self) -> tuple[str, ...]:
+        """A name for each of the numbers that a *now* row has from the clock as well: the first of a row."""
+        return ("first", *self.clock.gap.names, *self.clock.age.names) if self.clock else ()
+
+    @property
     def clock_names(self) -> tuple[str, ...]:
-        """A name for each of the numbers that come from the clock: the first of a row."""
+        """A name for each of the numbers that come from the clock: those of a moment, then hour, weekday and season."""
         if self.clock is None:
             return ()
-        names = ["first", "gap", "age"]
+        names = list(self.moment_names)
         names += ["hour_sin", "hour_cos"] if self.clock.hour else []
         names += ["weekday_sin", "weekday_cos"] if self.clock.weekday else []
         names += ["season_sin", "season_cos"] if self.clock.season else []
@@ -190,6 +204,6 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """A name for each of the N numbers, in the order of the row."""
         names = [*self.clock_names, *(f"{number.name}_so_far" for number in self.counts)]
         for number in self.numbers:
-            names += [number.name, f"{number.name}_missing"] if number.flag else [number.name]
+            names += [*number.names, *([f"{number.name}_missing"] if number.flag else [])]
         names += [self.steps.name] if self.steps else []
         return tuple(names)

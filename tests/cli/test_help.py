@@ -11,7 +11,7 @@ import pytest
 
 from cli.conftest import Made, examples_of, help_of, nearsight
 
-COMMANDS = ("demo", "datasets", "init", "train", "tune", "export", "inspect", "predict", "bench")
+COMMANDS = ("demo", "datasets", "init", "train", "tune", "export", "inspect", "predict", "aggregate", "bench")
 
 
 def test_the_first_page_names_every_command_and_where_to_start() -> None:

@@ -14,6 +14,7 @@ CAGE = Path(__file__).with_name("cage.py")
 USE = """
 import sys
 import nearsight
+from nearsight import report
 insight = nearsight.load(sys.argv[2], runtime=sys.argv[3])
 session = insight.session()
 for turn in range(5):
@@ -21,7 +22,8 @@ for turn in range(5):
 session = insight.session(session.snapshot())
 later = session.score(time=1_700_090_000.0)
 many = insight.score_many([[("view", 1.0), ("cart", 2.0, {"price": 1.0})], [("purchase", 5.0)]])
-print(len(reading), len(later), len(many["purchase"]))
+sent = report.answer(report.YesNo("buys", epsilon=1.0), later[next(iter(later))], report.Budget(1.0))
+print(len(reading), len(later), len(many["purchase"]), len(report.Report.decoded(sent.encoded()).question))
 """
 WATCHED = """
 import os, sys
@@ -61,7 +63,7 @@ def run(*command: object) -> subprocess.CompletedProcess[str]:
 def test_python_opens_no_socket_and_writes_no_file(runtime: str, bundle: Path) -> None:
     done = run("-c", WATCHED + USE, "unused", bundle, runtime)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "2 2 2\n"
+    assert done.stdout == "2 2 2 4\n"
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,7 @@ def test_a_store_opens_no_socket_and_writes_into_its_folder_alone(bundle: Path, 
 def test_native_code_opens_no_socket_and_writes_no_file(runtime: str, bundle: Path) -> None:
     done = run(CAGE, USE, bundle, runtime)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "2 2 2\n"
+    assert done.stdout == "2 2 2 4\n"
 
 
 @pytest.mark.skipif(not POSSIBLE, reason="the filter is for Linux on x86-64 and 64-bit ARM")

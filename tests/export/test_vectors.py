@@ -23,16 +23,17 @@ NAMES = st.lists(st.text("abcdef", min_size=1, max_size=4), unique=True, max_siz
 
 
 @st.composite
-def numbers(draw, name):
-    low = draw(st.floats(0, 100))
+def numbers(draw, name, least=-100.0):
+    low = draw(st.floats(least, 100))
     high = low + draw(st.floats(0, 1e4))
-    return Number(name=name, low=low, high=high, log=draw(st.booleans()), flag=draw(st.booleans()))
+    edges = tuple(sorted(draw(st.just(()) | st.sets(st.integers(-9, 9).map(float), min_size=2, max_size=4))))
+    return Number(name=name, low=low, high=high, log=draw(st.booleans()), flag=draw(st.booleans()), edges=edges)
 
 
 @st.composite
 def specs(draw):
     seen = {part: st.booleans() for part in ("hour", "weekday", "season")}
-    clock = draw(st.none() | st.builds(Clock, gap=numbers("gap"), age=numbers("age"), **seen))
+    clock = draw(st.none() | st.builds(Clock, gap=numbers("gap", 0.0), age=numbers("age", 0.0), **seen))
     fields = tuple(draw(numbers(name)) for name in ("x", "y")[: draw(st.integers(0, 2))])
     needed = clock is None and not fields
     steps = Steps(name="step", lows=(0.0, 1.0), highs=(1.0, 1.0)) if needed or draw(st.booleans()) else None
@@ -41,7 +42,7 @@ def specs(draw):
     event = Category(name="event", vocabulary=draw(NAMES))
     edges = draw(st.lists(st.floats(-100, 100), unique=True, max_size=3).map(sorted))
     groups = (Groups(name="age", edges=tuple(edges)),) if edges else ()
-    counts = tuple(draw(numbers(name)) for name in event.vocabulary[: draw(st.integers(0, 2))])
+    counts = tuple(draw(numbers(name, 0.0)) for name in event.vocabulary[: draw(st.integers(0, 2))])
     return Spec(
         event=event,
         categories=(category,),
@@ -49,7 +50,7 @@ def specs(draw):
         numbers=fields,
         steps=steps,
         clock=clock,
-        counts=tuple(msgspec.structs.replace(count, flag=False) for count in counts),
+        counts=tuple(msgspec.structs.replace(count, flag=False, edges=()) for count in counts),
         reset=reset,
     )
 

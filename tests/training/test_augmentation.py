@@ -110,14 +110,18 @@ def test_gaps_and_ages_are_stretched_together_and_within_the_share(prepared):
     assert ratio.min() > 0.799
     assert ratio.max() < 1.201
     assert ratio.std() > 0.08
-    gaps, ages = seconds(found.numbers, 1, clock.gap), seconds(found.numbers, 2, clock.age)
+    gaps, ages = (
+        seconds(found.numbers, 1, clock.gap),
+        seconds(found.numbers, prepared.spec.number_names.index("age"), clock.age),
+    )
     sums = np.cumsum(np.where(found.fresh, 0.0, gaps))
     begins = np.flatnonzero(found.fresh)
     since = sums - np.repeat(sums[begins], np.diff(begins, append=len(sums)))
     assert ages == pytest.approx(since, rel=1e-3, abs=1.0)
     assert (found.codes == training.codes).all()
     assert (found.labels == training.labels).all()
-    assert (found.numbers[:, 3:] == training.numbers[:, 3:]).all()
+    moment = len(prepared.spec.moment_names)
+    assert (found.numbers[:, moment:] == training.numbers[:, moment:]).all()
 
 
 def test_every_epoch_is_another_and_a_seed_repeats_it(prepared):

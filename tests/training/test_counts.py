@@ -10,6 +10,7 @@ from nearsight.cursor import Cursor, segment_starts
 from nearsight.errors import InputError
 from nearsight.features import Encoder
 from nearsight.spec import Reset
+from nearsight_training import alarm
 from nearsight_training.ablation import Asked, shuffled
 from nearsight_training.augmentation import Augmenter
 from nearsight_training.config import Augmentation, Fitting, LogConfig, Size, Target
@@ -18,7 +19,7 @@ from nearsight_training.declaration import read_declaration
 from nearsight_training.learning import learn
 from nearsight_training.preparation import prepare
 from nearsight_training.specification import fit_spec
-from nearsight_training.split import TRAIN
+from nearsight_training.split import TEST, TRAIN, VALIDATION
 from training.conftest import DAY, make_log
 
 RESETS = [Reset(), Reset(gap_seconds=DAY), Reset(max_events=3)]
@@ -163,6 +164,20 @@ def test_a_shuffled_past_ends_with_the_same_counts(prepared):
     assert np.array_equal(found.numbers[ends, columns], histories.numbers[last, columns])
     rows = Encoder(prepared.spec).columns(found.names, found.times, {}, found.starts)[1]
     assert np.array_equal(found.numbers[:, columns], rows[:, columns])
+
+
+def test_a_history_that_was_taken_over_is_counted_on(monkeypatch):
+    """The device of the first user counts on when another one takes its place."""
+    seen = []
+    monkeypatch.setattr(alarm, "_highest", lambda _, __, histories: seen.append(histories) or np.zeros(len(histories)))
+    prepared = prepare(busy(400), CONFIG)
+    validation, test = (prepared.histories.select(part) for part in (VALIDATION, TEST))
+    assert alarm.vigilance(None, None, prepared.spec, validation, test, 0).caught.value == 0
+    taken = seen[-1]
+    rows = Encoder(prepared.spec).columns(taken.names, taken.times, {}, np.flatnonzero(taken.fresh))[1]
+    columns = prepared.spec.count_columns
+    assert len(taken) > 10
+    assert np.array_equal(taken.numbers[:, columns], rows[:, columns])
 
 
 def rewarded(users=500):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nearsight.errors import InputError
 from nearsight.features import Encoder
 from nearsight_training.specification import fit_category, fit_number, fit_spec
-from training.conftest import make_log
+from training.conftest import DAY, make_log
 
 
 def test_a_value_of_too_few_users_gets_no_entry():
@@ -42,9 +42,42 @@ def test_a_number_is_standardised_after_its_transform():
     assert shaped.std() == pytest.approx(1)
 
 
-def test_a_symmetric_or_negative_number_has_no_logarithm():
-    assert not fit_number("n", np.random.default_rng(0).normal(50, 1, 500)).log
-    assert not fit_number("n", -np.random.default_rng(0).lognormal(3, 1, 500)).log
+@pytest.mark.parametrize("centre", [50, 0, -3])
+def test_a_symmetric_number_has_no_logarithm(centre):
+    assert not fit_number("n", np.random.default_rng(0).normal(centre, 1, 500)).log
+
+
+def test_amounts_paid_and_given_back_have_a_logarithm_on_both_sides_of_0():
+    generator = np.random.default_rng(0)
+    values = generator.lognormal(3, 1, 500) * generator.choice([1, 1, -1], 500)
+    number = fit_number("n", values)
+    told = np.sign(values) * np.log1p(np.abs(values))
+    assert number.log
+    assert number.mean == pytest.approx(told.mean())
+    assert number.scale == pytest.approx(1 / told.std())
+
+
+def test_a_number_is_parted_so_that_each_part_holds_as_many_values():
+    values = np.random.default_rng(0).lognormal(3, 1, 500)
+    number = fit_number("n", values)
+    z = (np.log1p(values) - number.mean) * number.scale
+    inside = np.searchsorted(number.edges[1:-1], z)
+    assert len(number.edges) == 6
+    assert np.bincount(inside).tolist() == [100] * 5
+
+
+@pytest.mark.parametrize("values", [[0.0, 1.0], [0.0, 1.0, 2.0]])
+def test_a_number_of_few_values_is_not_parted(values):
+    assert fit_number("n", np.array(values * 100)).edges == ()
+
+
+def test_silence_that_still_goes_on_counts_among_the_gaps():
+    """Gaps are of hours; then 39 of 40 users stay away for 100 days, as questions between events will find them."""
+    hours = np.random.default_rng(0).uniform(1, 9, (40, 2)).cumsum(1)
+    log = make_log(*([(3600.0 * hour, "e") for hour in (0.0, *each)] for each in hours), [(100 * DAY, "e")])
+    gap = fit_spec(log, np.ones(121, bool), 1)[0].clock.gap
+    hour, month = ((np.log1p(seconds) - gap.mean) * gap.scale for seconds in (3600.0, 30 * DAY))
+    assert gap.edges[0] < hour + 0.1 < month < gap.edges[-1]
 
 
 def test_few_values_are_bounded_by_their_extremes():

@@ -19,8 +19,6 @@ from nearsight_training.histories import Histories
 
 __all__ = ["Augmenter"]
 
-_CLOCK = 3  # numbers of a row that say whether it is the first, its gap and its age
-
 
 class Augmenter:
     """Makes other versions of histories that `spec`, which needs a clock, encoded."""
@@ -110,7 +108,8 @@ class Augmenter:
     ) -> NDArray[np.float32]:
         """The same rows with another gap and age."""
         clocked = numbers.copy()
-        clocked[:, :_CLOCK] = self._encoder.now_columns(gaps, ages, (), first)[1][:, :_CLOCK]
+        moment = slice(len(self.spec.moment_names))
+        clocked[:, moment] = self._encoder.now_columns(gaps, ages, (), first)[1][:, moment]
         return clocked
 
 
