@@ -59,7 +59,7 @@ $(FULL)/.ready: $(FULL)/.demo
 
 $(DEVICE)/.ready: $(DEVICE)/pyvenv.cfg pyproject.toml constraints-device.txt
 	@echo "Installing the device package and its test tools into $(DEVICE) ..."
-	@$(DEVICE)/bin/python $(PIP) --constraint constraints-device.txt --editable '.[tflite,trust]' pytest hypothesis
+	@$(DEVICE)/bin/python $(PIP) --constraint constraints-device.txt --editable '.[tflite,trust,store]' pytest hypothesis
 	@touch $@
 
 %/pyvenv.cfg:

@@ -21,6 +21,7 @@ from nearsight_benchmarks.privacy import Privacy
 from nearsight_benchmarks.privacy import table as noise_table
 from nearsight_benchmarks.results import Entry, Results, read_results
 from nearsight_benchmarks.scale import Scale
+from nearsight_benchmarks.soak import Soak, outcome
 from nearsight_benchmarks.verdict import duration, kilobytes, times
 from nearsight_export.beside import outlined
 from nearsight_export.questions import asked
@@ -40,7 +41,7 @@ cdnow.json runs/cdnow runs/eshop2008 runs/online_retail runs/bpic2012` makes thi
 
 _CALIBRATED = ("expected_calibration_error", "calibration_error_by_chance")
 
-Figures = TypeVar("Figures", CrossFit, Scale, Privacy)
+Figures = TypeVar("Figures", CrossFit, Scale, Privacy, Soak)
 
 
 def read_figures(path: Path, kind: type[Figures], maker: str) -> Figures:
@@ -60,6 +61,7 @@ def render(
     runs: Sequence[Run] = (),
     scale: Scale | None = None,
     privacy: Privacy | None = None,
+    soak: Soak | None = None,
 ) -> str:
     """The whole page as Markdown; `runs` are of public data sets."""
     parts = [
@@ -72,6 +74,7 @@ def render(
         *_starts(results),
         *(_scaled(scale) if scale else ()),
         *(_noised(privacy) if privacy else ()),
+        *(_soaked(soak) if soak else ()),
         *_caveats(results),
     ]
     return "\n\n".join(parts) + "\n"
@@ -233,6 +236,17 @@ def _noised(found: Privacy) -> Iterator[str]:
     yield f"A report, paid for, drawn with the system's generator and encoded (median): {times}."
 
 
+def _soaked(soak: Soak) -> Iterator[str]:
+    yield "## A store over a long time"
+    yield (
+        "A process that writes to a store is killed at random moments, and what is left is held to the store's bounds; "
+        "`observe` of a store, with its share of the writes, takes turns with that of plain sessions; and one process "
+        f"observes on and on. {soak.host.processor}, {soak.host.cores} cores; the load average was "
+        f"{soak.load_average[0]} before and {soak.load_average[1]} after."
+    )
+    yield _code("\n".join([f"$ {soak.command}", *outcome(soak)]))
+
+
 def _caveats(results: Results) -> Iterator[str]:
     yield "## Protocol and caveats"
     left_out = [f"Left out: {name}, because {reason}." for name, reason in results.skipped.items()]
@@ -264,14 +278,16 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("runs", type=Path, nargs="*", metavar="RUN", help="what nearsight train wrote of public data")
     parser.add_argument("--scale", type=Path, metavar="SCALE.json", help="what nearsight_benchmarks.scale wrote")
     parser.add_argument("--privacy", type=Path, metavar="PRIVACY.json", help="what nearsight_benchmarks.privacy wrote")
+    parser.add_argument("--soak", type=Path, metavar="SOAK.json", help="what nearsight_benchmarks.soak wrote")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/RESULTS.md"), help="the page")
     options = parser.parse_args(arguments)
     try:
         runs = [load_run(path) for path in options.runs]
         scale = read_figures(options.scale, Scale, "scale") if options.scale else None
         privacy = read_figures(options.privacy, Privacy, "privacy") if options.privacy else None
+        soak = read_figures(options.soak, Soak, "soak") if options.soak else None
         crossfit = read_figures(options.crossfit, CrossFit, "cdnow")
-        page = render(read_results(options.results), crossfit, runs, scale, privacy)
+        page = render(read_results(options.results), crossfit, runs, scale, privacy, soak)
     except NearsightError as error:
         parser.error(str(error))
     write_atomically(options.out, page.encode())

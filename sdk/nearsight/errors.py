@@ -8,21 +8,25 @@
     ├── SnapshotError       a snapshot that doesn't belong to this model
     ├── ReportError         a question, an answer or a report that can't be used as it is
     ├── BudgetError         a question that asks for more than is left of a user's privacy budget
+    ├── StoreError          a store that can't be opened, read or written as it was asked to
+    ├── ConsentError        a user who didn't consent to what was asked for
     └── UpdateError         a channel that can't be reached or trusted
 
 Each message is one sentence that says what was expected, what came and what to do. A message about an event
-names its field and the type that came, never the value: behaviour data doesn't belong in a log.
+names its field and the type that came, never the value, and none names a user: behaviour data doesn't belong in a log.
 """
 
 __all__ = [
     "BudgetError",
     "BundleError",
+    "ConsentError",
     "EventError",
     "InputError",
     "NearsightError",
     "ReportError",
     "RuntimeMissingError",
     "SnapshotError",
+    "StoreError",
     "UpdateError",
 ]
 
@@ -57,6 +61,14 @@ class ReportError(NearsightError, ValueError):
 
 class BudgetError(NearsightError):
     """A question asks for more than is left of a user's privacy budget."""
+
+
+class StoreError(NearsightError):
+    """A store can't be opened, read or written as it was asked to: its key, its format, its disk, its options."""
+
+
+class ConsentError(NearsightError):
+    """A user didn't consent to the purpose that was asked for; it is named, the user isn't."""
 
 
 class UpdateError(NearsightError):

@@ -6,9 +6,11 @@ import pytest
 from benchmarks import invented
 from nearsight_benchmarks.cdnow import CrossFit
 from nearsight_benchmarks.groups import grouped
+from nearsight_benchmarks.kills import Kills
 from nearsight_benchmarks.results import write_results
 from nearsight_benchmarks.results_page import main, render
 from nearsight_benchmarks.scale import Epochs, Scale, Sequences
+from nearsight_benchmarks.soak import Soak
 from nearsight_training.gate import verdict
 from nearsight_training.metrics import Interval
 from nearsight_training.run import load_run
@@ -111,3 +113,18 @@ def test_a_large_log_is_told_by_its_stages_and_an_epoch_by_its_seconds():
     assert "5,000,000 events of 150,000 users (230 MB)" in page
     assert "read 1.2 s, prepare 6.0 s; 14.7 s of all cores together, 1,591 MB" in page
     assert "25,000 histories of 32 events, the check of validation included: 12.0 s, 20.5 s of all cores" in page
+
+
+def test_a_store_over_a_long_time_is_told_where_it_was_measured():
+    killed = Kills(
+        trials=500, events=90_000, flush_events=200, most_lost_events=17, flush_seconds=0.05,
+        oldest_lost_seconds=0.0612, erasures=33, failures=("kill 7: planted",),
+    )  # fmt: skip
+    soak = Soak(
+        kills=killed, backed=(), endurance=None, seed=1, load_average=(0.1, 0.2), host=invented.HOST,
+        command="python -m soak shop.nsight",
+    )  # fmt: skip
+    page = render(invented.results(), CROSSFIT, soak=soak)
+    assert "$ python -m soak shop.nsight\n500 kills, 90,000 events, 33 erasures: 1 failures; at most 17 events" in page
+    assert "the oldest 0.061 s old (bound 0.05 s and a write)\nkill 7: planted\n```" in page
+    assert "A store over a long time" not in render(invented.results(), CROSSFIT)

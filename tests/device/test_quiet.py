@@ -38,6 +38,23 @@ def watch(event, arguments):
         os._exit(7)
 sys.addaudithook(watch)
 """
+STORE = """
+import os, sys
+folder = sys.argv[2]
+def watch(event, arguments):
+    outside = event in ("open", "sqlite3.connect") and not str(arguments[0]).startswith(folder)
+    reads = event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    if event.startswith("socket.") or outside and not reads:
+        os.write(2, f"{event} {arguments}".encode())
+        os._exit(7)
+import nearsight
+insight = nearsight.load(sys.argv[1])
+sys.addaudithook(watch)
+with nearsight.open(insight, sys.argv[3], key=bytes(32)) as store:
+    store.consent("u1", "insight")
+    store.observe("u1", "view", time=1_700_000_000.0, price=3.0)
+    print(len(store.score("u1", 1_700_090_000.0)), store.erase_user("u1"))
+"""
 
 
 def run(*command: object) -> subprocess.CompletedProcess[str]:
@@ -57,6 +74,12 @@ def test_python_opens_no_socket_and_writes_no_file(runtime: str, bundle: Path) -
 def test_the_watch_sees_a_planted_fault(fault: str, tmp_path: Path) -> None:
     assert run("-c", f"{WATCHED}\nos.chdir({str(tmp_path)!r})\n{fault}").returncode == 7
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_opens_no_socket_and_writes_into_its_folder_alone(bundle: Path, tmp_path: Path) -> None:
+    done = run("-c", STORE, bundle, tmp_path, tmp_path / "state.db")
+    assert (done.returncode, done.stdout) == (0, "2 True\n"), done.stderr
+    assert run("-c", STORE, bundle, tmp_path / "elsewhere", tmp_path / "state.db").returncode == 7
 
 
 @pytest.mark.skipif(not POSSIBLE, reason="the filter is for Linux on x86-64 and 64-bit ARM")

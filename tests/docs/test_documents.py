@@ -2,14 +2,17 @@
 
 import doctest
 import importlib
+import inspect
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
 import typer
 
 import made_up
+import nearsight
 from nearsight.bundle import write_bundle
 from nearsight_cli.app import app
 from nearsight_training.declaration import read_declaration
@@ -67,7 +70,8 @@ def test_a_link_inside_of_the_project_leads_somewhere(document: Path) -> None:
 def test_the_python_in_a_document_runs(document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     code = "\n".join(blocks(document, "python"))
-    for name in re.findall(r'load\("([^"]+)"', code):
+    monkeypatch.setitem(sys.modules, "keyring", None)  # a store's key goes into a file, not into the reader's keyring
+    for name in re.findall(r'(?:load|open)\("([^"]+\.nsight)"', code):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         write_bundle(name, made_up.bundle())
     exec(compile(code, document.name, "exec"), {"__name__": "document"})
@@ -86,6 +90,18 @@ def test_the_architecture_names_files_that_are_there() -> None:
     there = {file.name for room in ROOMS for file in (ROOT / room).rglob("*.py")}
     assert len(named) > 40
     assert named - there == set()
+
+
+def test_the_privacy_page_names_functions_and_tests_that_are_there() -> None:
+    page = (ROOT / "docs" / "privacy.md").read_text()
+    cells = "".join(line for line in page.splitlines() if line.startswith("| ") and "`" in line)
+    tests = "".join(file.read_text() for file in (ROOT / "tests" / "sdk").glob("test_store*.py"))
+    named = set(re.findall(r"`(\w+)", cells))
+    checks = {name for name in named if name.startswith("test_")}
+    assert len(checks) > 12
+    assert [name for name in checks if f"def {name}(" not in tests] == []
+    parameters = inspect.signature(nearsight.open).parameters
+    assert [name for name in named - checks if not hasattr(nearsight.Store, name) and name not in parameters] == []
 
 
 def modules_with_examples() -> list[str]:
