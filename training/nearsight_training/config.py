@@ -268,8 +268,9 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     seconds since 1970) the test asks each user at that moment and sees nothing later. `asks` are the questions drawn
     per event from the silence behind it. `reset` says after which gap or how many events a history starts anew; labels
     look beyond that. `clean` says what is dropped before all that. `window` is the longest crop trained on and the
-    length of the window graphs, in events. `augmentation` varies what is trained on. With `origin`, training
-    begins with another run's weights.
+    length of the window graphs, in events. In more than one of `parts` a log larger than memory is trained on (see
+    `nearsight_training.parts`). `augmentation` varies what is trained on. With `origin`, training begins with another
+    run's weights.
     """
 
     user: str = "user"
@@ -293,6 +294,7 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     reset: Reset = Reset()
     clean: Cleaning = Cleaning()
     window: int = 32
+    parts: int = 1
     size: Size = Size()
     fitting: Fitting = Fitting()
     augmentation: Augmentation = Augmentation()
