@@ -35,7 +35,7 @@ __all__ = ["Parts", "Totals", "divided", "in_parts", "parts_within"]
 
 _MOST = 64
 _PROCESS = 1_300_000_000  # bytes that training takes of a log of no size, TensorFlow's among them
-_PER_EVENT, _PER_COLUMN = 1000, 60  # bytes of a part's training, about, for each event and each of its columns
+_PER_EVENT, _PER_COLUMN = 600, 60  # bytes that training takes for each event of a part and for each of its columns
 _STORED = 250  # bytes of an event on disk, with the questions behind it, about
 _ROW = "nearsight:row"  # where a row stood in the file, counted from 0
 _PURPOSE = b"part"
