@@ -326,6 +326,22 @@ class Full:
     free = 1_000_000
 
 
+def test_columns_of_kinds_that_do_not_go_together_are_refused(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"user": "a", "tags": [1]}\n' * 50 + '{"user": "b", "tags": 1}\n' * 50)
+    with pytest.raises(InputError, match=r"log\.jsonl can't be read as json \(failed to determine supertype"):
+        divided(path, CONFIG, tmp_path, size=500)
+
+
+def test_what_polars_cannot_write_is_told(tmp_path, logged, monkeypatch):
+    def fails(*arguments, **options):
+        raise OSError("File too large (os error 27)")  # without a number
+
+    monkeypatch.setattr(pl.DataFrame, "write_ipc", fails)
+    refused(logged, tmp_path / "run", r"can't be written to .* \(File too large \(os error 27\)\): make room")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("name", ["TemporaryDirectory", "write"])
 def test_a_folder_that_takes_no_files_is_named(tmp_path, logged, monkeypatch, name):
     def fails(*arguments, **options):

@@ -24,6 +24,7 @@ from nearsight_training.blocks import BLOCK, blocks, extent
 from nearsight_training.cleaning import Dropped
 from nearsight_training.columns import Table, names_of, required
 from nearsight_training.config import LogConfig
+from nearsight_training.formats import kind_of, readable
 from nearsight_training.histories import Stored
 from nearsight_training.log import EventLog, log_of
 from nearsight_training.memory import in_words
@@ -101,7 +102,8 @@ def _check_room(path: Path, place: Path) -> None:
 
 
 def _unwritten(place: Path, error: OSError) -> InputError:
-    return InputError(f"the parts can't be written to {place} ({error.strerror}): make room, or pass another --out")
+    reason = error.strerror or error
+    return InputError(f"the parts can't be written to {place} ({reason}): make room, or pass another --out")
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,8 @@ class Parts:
         frames = [pl.read_ipc(piece.read_bytes()) for piece in pieces]
         for piece in pieces:
             piece.unlink()
-        frame = pl.concat([self.empty, *frames], how="diagonal_relaxed", rechunk=True)
+        with readable(self.path, kind_of(self.path)):
+            frame = pl.concat([self.empty, *frames], how="diagonal_relaxed", rechunk=True)
         return Table(self.path.name, frame.drop(_ROW), 1, origin=(self, frame[_ROW]))
 
     def line(self, row: int) -> str:
@@ -144,7 +147,8 @@ def divided(path: Path, config: LogConfig, folder: Path, progress: Progress = SI
         drawn = _drawn(block, config)
         for part in drawn.unique():
             frame.filter(drawn == part).write_ipc(folder / f"{part}.{number:06}.arrow", compression="lz4")
-        empty = pl.concat([empty, frame.clear()], how="diagonal_relaxed")
+        with readable(path, kind_of(path)):  # where columns are of kinds that don't go together
+            empty = pl.concat([empty, frame.clear()], how="diagonal_relaxed")
         rows += len(block)
         progress.advance(f"{rows:,} rows")
     progress.finish(f"{rows:,} rows into {config.parts} parts")
