@@ -55,6 +55,21 @@ def test_blocks_of_every_format_are_its_rows_and_lines(tmp_path, name, size):
     assert len(found) == 1 or size < 1 << 20
 
 
+def test_a_block_is_no_larger_where_it_ends_with_a_row(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_bytes(b"a,b\n" + b"1,2\n" * 99)
+    assert {len(block) for block in blocks(path, 40)} == {9, 10}
+
+
+@pytest.mark.parametrize("name", ["log.csv", "log.jsonl"])
+@pytest.mark.parametrize("size", [1, 7, 50])
+def test_blank_lines_are_what_they_are_in_the_whole_file(tmp_path, name, size):
+    path = written(tmp_path, name, ROWS)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:40], b"\n" * 60, *lines[40:], b"\n" * 60]))
+    assert pl.concat([block.frame for block in blocks(path, size)]).equals(Table.read(path).frame)
+
+
 def test_a_zipped_file_is_unpacked_block_by_block(tmp_path):
     plain = written(tmp_path, "log.csv", ROWS)
     zipped = tmp_path / "log.csv.gz"

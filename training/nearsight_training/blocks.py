@@ -11,7 +11,7 @@ from nearsight_training.formats import HEAD, check_head, frame_of, kind_of, open
 
 __all__ = ["BLOCK", "Extent", "blocks", "extent"]
 
-BLOCK = 1 << 25  # bytes
+BLOCK = 1 << 24  # bytes
 _CELL = 16  # bytes that a value of a Parquet file takes in memory, about
 
 
@@ -71,16 +71,22 @@ def _tables(path: Path, kind: str, size: int) -> Iterator[Table]:
 
 
 def _contents(path: Path, kind: str, size: int) -> Iterator[bytes]:
-    """The file's bytes, cut between rows; blank lines alone come with what is above them."""
-    content = b""
+    """The file's bytes, cut between rows; lines that are no row come with what is below them."""
+    content, is_first = b"", True
     with opened(path) as file:
         while more := read_from(file, path, size):
             content += more
             end = _end(content, kind)
-            if end and content[end:].strip():
+            if _has_rows(content[:end], kind, is_first):
                 yield content[:end]
-                content = content[end:]
-    yield content
+                content, is_first = content[end:], False
+    if is_first or _has_rows(content, kind, is_first):
+        yield content
+
+
+def _has_rows(content: bytes, kind: str, is_first: bool) -> bool:
+    """Whether there is a row: a blank line is one of a CSV below its header, and none of JSON lines."""
+    return bool(content if kind == "csv" and not is_first else content.strip())
 
 
 def _end(content: bytes, kind: str) -> int:
