@@ -138,6 +138,19 @@ def test_each_parts_histories_are_those_of_the_whole_log(tmp_path, name):
     assert [place.name for place in tmp_path.iterdir()] == [name]
 
 
+def test_nothing_of_the_tests_time_is_looked_at(tmp_path, logged):
+    config = msgspec.structs.replace(CONFIG, split="time", cutoff=None, asks=2, targets=(TARGET,))
+    cut = plan(log_of(divided(logged, config, tmp_path).take(0), config), config).train_until
+    with in_parts(logged, config, tmp_path / "run") as (prepared, _):
+        assert len(prepared.further) == 5
+        for histories in (each.read() for each in prepared.further):
+            assert (histories.split == TRAIN).all()
+            assert cut - 2 * DAY < histories.times.max() <= cut
+            assert histories.times[histories.labels[:, 0] >= 0].max() + 2 * DAY <= cut
+            assert histories.ask_time.max() + 2 * DAY <= cut
+            assert (histories.labels[:, 0] == 1).any()
+
+
 def fitted(prepared, monkeypatch):
     """Trains on the first part and the further ones; returns over how many steps the rate falls, and those taken."""
     falls, taken = [], []
@@ -358,6 +371,11 @@ def test_a_folder_that_takes_no_files_is_named(tmp_path, logged, monkeypatch, na
 def test_a_table_in_memory_has_no_parts(tmp_path):
     with pytest.raises(InputError, match="in 6 parts must be a file, received a table in memory"):
         train_log(Table("log.csv", frame(100, 9), 2), CONFIG, tmp_path / "run")
+
+
+def test_a_log_has_at_least_one_part():
+    with pytest.raises(ValueError, match="at least one part, received 0"):
+        LogConfig(parts=0)
 
 
 def test_less_memory_takes_more_parts_and_too_little_is_told(monkeypatch, logged):

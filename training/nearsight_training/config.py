@@ -300,6 +300,10 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     augmentation: Augmentation = Augmentation()
     origin: Origin | None = None
 
+    def __post_init__(self) -> None:
+        if self.parts < 1:
+            raise ValueError(f"a log has at least one part, received {self.parts}")
+
     @property
     def horizon_seconds(self) -> float:
         """How far the farthest question looks ahead in time."""
