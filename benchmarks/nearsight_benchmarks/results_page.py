@@ -212,6 +212,13 @@ def _scaled(scale: Scale) -> Iterator[str]:
         f"{trained.median_seconds:.1f} s, {trained.cpu_seconds_per_epoch:.1f} s of all cores together, "
         f"{trained.peak_megabytes:,.0f} MB at the peak."
     )
+    if (large := scale.parted) is not None:
+        yield (
+            f"From a CSV file of {large.events:,} events of {large.users:,} users ({large.file_megabytes:,.0f} MB) to "
+            f"histories, as a whole: {large.whole_seconds:.0f} s, {large.whole_megabytes:,.0f} MB at the peak of the "
+            f"process; in the {large.parts} parts of `--memory {large.memory}`: {large.parts_seconds:.0f} s, "
+            f"{large.parts_megabytes:,.0f} MB."
+        )
 
 
 def _noised(found: Privacy) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 `python -m nearsight_benchmarks.scale` invents a log of five million events and reads it in a fresh process, three
 times, up to encoded, labelled and split histories. Then, in another one, it trains for some epochs on 25,000 histories
-of 32 events, as `nearsight train` would. It takes a few minutes on two cores.
+of 32 events, as `nearsight train` would. It takes a few minutes on two cores. With `--memory 2GB` it also invents a log
+of twenty million events and prepares it as a whole and in the parts that such a training would take.
 """
 
 import argparse
@@ -24,14 +25,31 @@ from nearsight_benchmarks.host import Host, describe, load_average
 from nearsight_training.columns import Table
 from nearsight_training.config import Fitting, LogConfig, Target
 from nearsight_training.log import log_of
+from nearsight_training.memory import bytes_of
+from nearsight_training.parts import in_parts, parts_within
 from nearsight_training.preparation import Prepared, prepare, prepare_split
 from nearsight_training.split import TEST, TRAIN, VALIDATION, plan
 
-__all__ = ["Epochs", "Scale", "Sequences", "measured", "prepare_file", "sequences", "train_file"]
+__all__ = [
+    "Epochs",
+    "Parted",
+    "Scale",
+    "Sequences",
+    "measured",
+    "parted",
+    "prepare_file",
+    "prepare_file_in_parts",
+    "sequences",
+    "train_file",
+]
 
 _PREPARE = "import sys; from nearsight_benchmarks.scale import prepare_file; prepare_file(*sys.argv[1:])"
+_PARTS = (
+    "import sys; from nearsight_benchmarks.scale import prepare_file_in_parts; prepare_file_in_parts(*sys.argv[1:])"
+)
 _TRAIN = "import sys; from nearsight_benchmarks.scale import train_file; train_file(*sys.argv[1:])"
 _WEEK_SECONDS = 7 * 86400.0
+_PIECE = 5_000_000  # events that are invented together
 _HELD_OUT = 10  # as many others for a test and a validation user each
 
 
@@ -63,11 +81,26 @@ class Epochs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     peak_megabytes: float
 
 
+class Parted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One large log, prepared as a whole and in the parts with which training takes about `memory`."""
+
+    events: int
+    users: int
+    file_megabytes: float
+    memory: str
+    parts: int
+    whole_seconds: float
+    whole_megabytes: float
+    parts_seconds: float
+    parts_megabytes: float
+
+
 class Scale(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of it. `load_average` is what else the machine did, before and after."""
 
     sequences: Sequences
     epochs: Epochs
+    parted: Parted | None = None
     seed: int
     load_average: tuple[float | None, float | None]
     host: Host
@@ -90,16 +123,31 @@ class _Trained(msgspec.Struct):
 
 
 def measured(
-    events: int, users: int, histories: int, length: int, *, epochs: int, processes: int, seed: int, command: str = ""
+    events: int,
+    users: int,
+    histories: int,
+    length: int,
+    *,
+    epochs: int,
+    processes: int,
+    seed: int,
+    memory: str | None = None,
+    many: int = 0,
+    command: str = "",
 ) -> Scale:
-    """Invent the logs, run the processes and take the medians. Raises `InputError` where one fails."""
+    """Invent the logs, run the processes and take the medians. Raises `InputError` where one fails.
+
+    With `memory` a log of `many` events is prepared in parts as well.
+    """
     before = load_average()
     with tempfile.TemporaryDirectory() as folder:
         prepared = sequences(Path(folder), events, users, processes, seed)
         trained = _epochs(Path(folder), histories, length, epochs, seed)
+        large = parted(Path(folder), many, many * users // events, memory, seed) if memory else None
     return Scale(
         sequences=prepared,
         epochs=trained,
+        parted=large,
         seed=seed,
         load_average=(before, load_average()),
         host=describe(),
@@ -125,6 +173,27 @@ def sequences(folder: Path, events: int, users: int, processes: int, seed: int) 
         process_seconds=statistics.median(start.seconds for start in starts),
         peak_megabytes=statistics.median(start.megabytes for start in starts),
         processes=processes,
+    )
+
+
+def parted(folder: Path, events: int, users: int, memory: str, seed: int) -> Parted:
+    """Invent a log in `folder`, piece by piece, and prepare it in two fresh processes: as a whole, and in parts."""
+    log, out = folder / "large.csv", folder / "parts.json"
+    with log.open("wb") as file:
+        for number, first in enumerate(range(0, events, _PIECE)):
+            crowd(users, min(_PIECE, events - first), seed + number).write_csv(file, include_header=not number)
+    whole = measure(_PREPARE, (str(log), str(out)), 1, is_warm=True)
+    parts = measure(_PARTS, (str(log), memory, str(out)), 1, is_warm=True)
+    return Parted(
+        events=events,
+        users=users,
+        file_megabytes=log.stat().st_size / 1e6,
+        memory=memory,
+        parts=int(out.read_text()),
+        whole_seconds=whole.seconds,
+        whole_megabytes=whole.megabytes,
+        parts_seconds=parts.seconds,
+        parts_megabytes=parts.megabytes,
     )
 
 
@@ -159,6 +228,14 @@ def prepare_file(log: str, out: str) -> None:
     seconds["all"] = clock[-1] - clock[0]
     found = _Stages(len(prepared.histories.ask_time), seconds, time.process_time() - before)
     Path(out).write_bytes(msgspec.json.encode(found))
+
+
+def prepare_file_in_parts(log: str, memory: str, out: str) -> None:
+    """Turn a file into histories in as many parts as `memory` asks for, on disk beside `out`, and write how many."""
+    parts = max(2, parts_within(Path(log), bytes_of(memory)))
+    config = msgspec.structs.replace(_config(1), parts=parts)
+    with in_parts(Path(log), config, Path(out)):
+        Path(out).write_text(str(parts))
 
 
 def train_file(log: str, histories: str, epochs: str, out: str) -> None:
@@ -204,6 +281,14 @@ def _table(found: Scale) -> str:
     )
 
 
+def _large(found: Parted) -> str:
+    return (
+        f"{found.events:,} events ({found.file_megabytes:.0f} MB) prepared as a whole: {found.whole_seconds:.0f} s, at "
+        f"most {found.whole_megabytes:.0f} MB; for {found.memory} in {found.parts} parts: {found.parts_seconds:.0f} s, "
+        f"at most {found.parts_megabytes:.0f} MB\n"
+    )
+
+
 def main(arguments: Sequence[str]) -> None:
     """Parse, measure, print, write."""
     parser = argparse.ArgumentParser("python -m nearsight_benchmarks.scale", description="Large logs and an epoch.")
@@ -214,11 +299,13 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--processes", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--memory", help="also prepare a larger log in the parts that training in so much takes: 2GB")
+    parser.add_argument("--many", type=int, default=20_000_000, help="the events of that log")
     parser.add_argument("--out", type=Path, help="where to write the figures as JSON")
     options = vars(parser.parse_args(arguments))
     out = options.pop("out")
     found = measured(**options, command=" ".join(["python -m nearsight_benchmarks.scale", *arguments]))
-    sys.stdout.write(_table(found))
+    sys.stdout.write(_table(found) + (_large(found.parted) if found.parted else ""))
     if out:
         write_atomically(out, msgspec.json.format(msgspec.json.encode(found), indent=1))
 

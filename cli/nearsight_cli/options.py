@@ -27,6 +27,7 @@ __all__ = [
     "InactiveFor",
     "Layout",
     "LayoutOption",
+    "Memory",
     "MinUsers",
     "MissCosts",
     "MostPerMinute",
@@ -88,6 +89,14 @@ class Network(StrEnum):
 Source = Annotated[Path, typer.Argument(metavar="FILE", help="A CSV, JSON lines or Parquet file.", show_default=False)]
 LayoutOption = Annotated[
     Layout, typer.Option(help="log: a row is an event. wide: a row is a sample, its last column the 0/1 label.")
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Train in about so much memory, as in 2GB, by parts of the log on disk where it doesn't fit as a whole.",
+        show_default=False,
+    ),
 ]
 Questions = Annotated[
     Path | None,

@@ -28,7 +28,7 @@ _DECLARED = (  # what a file of questions says in their place
 _DECIDED = ("precision", "miss_costs")
 _LOG_ONLY = (
     *(*_DECLARED, "questions", "split", "cutoff", "window"),
-    *("event_dropout", "time_jitter", "pretrain_epochs", "origin"),
+    *("event_dropout", "time_jitter", "pretrain_epochs", "origin", "memory"),
 )
 _SPELLED = {"origin": "from"}  # options whose names are words of the language
 
@@ -43,6 +43,7 @@ def register(app: typer.Typer) -> None:
         "nearsight train events.csv --user user_id --time timestamp --target purchase --within 7d --precision 0.5",
         "nearsight train events.csv --questions shop.toml",
         "nearsight train orders.csv --user customer --time date --every order --target order --within 90d",
+        "nearsight train events.csv --user user_id --time timestamp --target purchase --within 7d --memory 4GB",
         "nearsight train user_behavior_data.csv --layout wide",
     ]
     app.command(epilog=manual(examples, "Next: nearsight export RUN packs the run into one file for your app."))(train)
@@ -93,6 +94,7 @@ def train(
     pretrain_epochs: options.PretrainEpochs = LOG.fitting.pretrain_epochs,
     seed: options.Seed = LOG.fitting.seed,
     origin: options.Origin = None,
+    memory: options.Memory = None,
     out: options.Out = None,
     json: Json = False,
 ) -> None:
@@ -144,6 +146,7 @@ def train(
             test_share=test_share,
             validation_share=validation_share,
             window=window,
+            parts=_parts(source, memory),
             size=size,
             fitting=fitting,
             augmentation=Augmentation(event_dropout=event_dropout, time_jitter=time_jitter),
@@ -204,6 +207,15 @@ def _decided(
     """The same questions, all decided alike."""
     _decision(precision, miss_costs)
     return tuple(replace(question, precision=precision, miss_costs=miss_costs) for question in questions)
+
+
+def _parts(source: Path, memory: str | None) -> int:
+    if memory is None:
+        return LOG.parts
+    from nearsight_training.memory import bytes_of
+    from nearsight_training.parts import parts_within
+
+    return parts_within(source, bytes_of(memory))
 
 
 def _table_name(given: set[str], name: str) -> str:

@@ -81,8 +81,8 @@ class Tuned(msgspec.Struct, frozen=True, kw_only=True):
 def configuration(run: Path, source: Path) -> LogConfig:
     """The configuration of a run, to search around it.
 
-    Raises `InputError` where the run can't be read, is of a wide table, began with another run, whose size it must
-    keep, or learned from another file than `source`.
+    Raises `InputError` where the run can't be read, is of a wide table or of a log in parts, began with another run,
+    whose size it must keep, or learned from another file than `source`.
     """
     found = load_run(run)
     if not isinstance(found.config, LogConfig):
@@ -91,6 +91,11 @@ def configuration(run: Path, source: Path) -> LogConfig:
         raise InputError(
             f"a search needs a run that began fresh, received {run}, which keeps the size of another: "
             "train one without --from"
+        )
+    if found.config.parts > 1:
+        raise InputError(
+            f"a search needs a log in memory, received {run}, which learned from one in {found.config.parts} parts: "
+            "train one on fewer users, without --memory"
         )
     try:
         known = sha256(source)

@@ -9,7 +9,7 @@ from nearsight_benchmarks.groups import grouped
 from nearsight_benchmarks.kills import Kills
 from nearsight_benchmarks.results import write_results
 from nearsight_benchmarks.results_page import main, render
-from nearsight_benchmarks.scale import Epochs, Scale, Sequences
+from nearsight_benchmarks.scale import Epochs, Parted, Scale, Sequences
 from nearsight_benchmarks.soak import Soak
 from nearsight_training.gate import verdict
 from nearsight_training.metrics import Interval
@@ -106,11 +106,24 @@ def test_a_large_log_is_told_by_its_stages_and_an_epoch_by_its_seconds():
         cpu_seconds_per_epoch=20.5,
         peak_megabytes=1437.8,
     )
+    large = Parted(
+        events=20_000_000, users=600_000, file_megabytes=920.7, memory="2GB", parts=12,
+        whole_seconds=50.4, whole_megabytes=5600.2, parts_seconds=71.2, parts_megabytes=801.3,
+    )  # fmt: skip
     scale = Scale(
-        sequences=read, epochs=trained, seed=1, load_average=(0.1, 0.2), host=invented.HOST, command="python -m scale"
-    )
+        sequences=read,
+        epochs=trained,
+        parted=large,
+        seed=1,
+        load_average=(0.1, 0.2),
+        host=invented.HOST,
+        command="python -m scale",
+    )  # fmt: skip
     page = render(invented.results(), CROSSFIT, scale=scale)
     assert "5,000,000 events of 150,000 users (230 MB)" in page
+    assert (
+        "as a whole: 50 s, 5,600 MB at the peak of the process; in the 12 parts of `--memory 2GB`: 71 s, 801 MB" in page
+    )
     assert "read 1.2 s, prepare 6.0 s; 14.7 s of all cores together, 1,591 MB" in page
     assert "25,000 histories of 32 events, the check of validation included: 12.0 s, 20.5 s of all cores" in page
 

@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from nearsight_benchmarks.crowd import crowd
-from nearsight_benchmarks.scale import sequences, train_file
+from nearsight_benchmarks.scale import parted, sequences, train_file
 
 
 def test_a_crowd_is_the_same_for_a_seed_and_in_the_order_of_time():
@@ -28,6 +28,14 @@ def test_a_tiny_log_is_read_in_a_process_of_its_own(tmp_path):
     assert stages.pop("all") == pytest.approx(sum(stages.values()))
     assert found.process_seconds > sum(stages.values())
     assert found.peak_megabytes > 50
+
+
+def test_a_log_is_read_whole_and_in_parts(tmp_path):
+    found = parted(tmp_path, 20_000, 900, "64GB", 2)
+    assert (found.events, found.users, found.parts) == (20_000, 900, 2)
+    assert len((tmp_path / "large.csv").read_text().splitlines()) == 20_001
+    assert min(found.whole_megabytes, found.parts_megabytes) > 50
+    assert sorted(place.name for place in tmp_path.iterdir()) == ["large.csv", "parts.json"]
 
 
 def test_training_is_timed_on_as_many_histories_as_were_asked_for(tmp_path):

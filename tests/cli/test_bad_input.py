@@ -112,6 +112,10 @@ def test_one_class_only(tmp_path: Path) -> None:
         (["--layout", "wide", "--user", "user_id"], "--user"),
         (["--layout", "wide", "--drop-missing", "--most-per-minute", "9"], "--drop-missing, --most-per-minute"),
         (["--layout", "wide", "--from", "runs/shop", "--time-jitter", "0.1"], "--time-jitter, --from"),
+        (["--layout", "wide", "--memory", "2GB"], "--memory"),
+        (["--memory", "plenty"], "as in 2GB, received 'plenty'"),
+        (["--memory", "0GB"], "received '0GB'"),
+        (["--memory", "300MB"], "log.csv needs --memory 1.31GB at least, received 300MB: pass more"),
     ],
 )
 def test_options_that_do_not_fit(options: list[str], fragment: str, tmp_path: Path) -> None:

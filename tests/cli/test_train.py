@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import SMALL, nearsight
+from nearsight_training import parts
 
 DAY = 86_400.0
 LOG = ["train", "events.csv", "--user", "user_id", "--time", "timestamp", *SMALL, "--json"]
@@ -40,6 +41,22 @@ def test_questions_become_heads_with_their_kind(
     for head, question in zip(heads, questions, strict=True):
         given = {"active_within_seconds": None} | question
         assert {name: head[name] for name in given} == given
+
+
+def test_a_log_that_fits_into_the_memory_is_not_parted(shop: Path, tmp_path: Path) -> None:
+    done = nearsight(*LOG, "--inactive", "5d", "--memory", "4 GB", "--out", tmp_path / "run", folder=shop)
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["config"]["parts"] == 1
+
+
+def test_a_log_in_parts_says_so(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "parts_within", lambda path, memory: 2)
+    done = nearsight(
+        *LOG[:-1], "--inactive", "5d", "--split", "user", "--memory", "2GB", "--out", tmp_path / "run", folder=shop
+    )
+    assert done.code == 0, done.err
+    assert "rows into 2 parts" in done.err
+    assert "Note: read in 2 parts: " in done.out
 
 
 def test_histories_begin_anew_and_events_are_counted_where_the_options_say_so(shop: Path, tmp_path: Path) -> None:

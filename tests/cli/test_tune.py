@@ -117,6 +117,14 @@ def test_a_run_that_must_keep_anothers_size_is_refused(place: Path) -> None:
     assert "keeps the size of another" in refused(place, *TUNE)
 
 
+def test_a_run_of_a_log_in_parts_is_refused(place: Path) -> None:
+    file = place / "runs/events/run.json"
+    run = json.loads(file.read_bytes())
+    run["config"]["parts"] = 6
+    file.write_text(json.dumps(run))
+    assert "a log in memory, received runs/events, which learned from one in 6 parts" in refused(place, *TUNE)
+
+
 @pytest.mark.parametrize("example", examples_of("tune"), ids=" ".join)
 def test_the_examples_are_commands(example: list[str]) -> None:
     import typer

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nearsight.errors import InputError
-from nearsight_training.cleaning import cleaned, hasty, whole_rows
+from nearsight_training.cleaning import Dropped, cleaned, hasty, whole_rows
 from nearsight_training.columns import Table
 from nearsight_training.config import Cleaning, LogConfig
 from nearsight_training.log import log_of, read_log
@@ -55,14 +55,14 @@ def rows_of(log):
 def test_nothing_is_dropped_without_being_asked():
     log = read([*CLEAN, *CLEAN], Cleaning())
     assert len(log.times) == 2 * len(CLEAN)
-    assert log.notes == ()
+    assert log.dropped.notes == ()
 
 
 def test_rows_that_lack_something_are_dropped_and_counted():
     lacking = [(None, 1.0, "look", 9.0), ("", 2.0, "look", 9.0), ("c", None, "buy", 9.0), ("a", np.nan, "", 9.0)]
     log = read([lacking[0], *CLEAN[:3], *lacking[1:], *CLEAN[3:]], Cleaning(missing="drop"))
     assert rows_of(log) == CLEAN
-    assert log.notes == ("dropped 4 of 10 rows: 2 lack a user, 2 lack a time, 1 lacks an event",)
+    assert log.dropped.notes == ("dropped 4 of 10 rows: 2 lack a user, 2 lack a time, 1 lacks an event",)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_rows_that_lack_something_are_dropped_and_counted():
     ],
 )
 def test_rows_that_all_lack_the_same(lacking, note):
-    assert read([*CLEAN, *lacking], Cleaning(missing="drop")).notes == (note,)
+    assert read([*CLEAN, *lacking], Cleaning(missing="drop")).dropped.notes == (note,)
 
 
 @pytest.mark.parametrize("kind", [pl.Categorical, pl.Enum(["", "a"])])
@@ -87,8 +87,10 @@ def test_rows_that_repeat_another_are_dropped_and_counted():
     """The first of them stays where it is; events of one time that differ in a field are no repetition."""
     log = read([*CLEAN, CLEAN[5], CLEAN[0], CLEAN[3], CLEAN[0]], Cleaning(duplicates="drop"))
     assert rows_of(log) == CLEAN
-    assert log.notes == ("dropped 4 rows that repeat another",)
-    assert read([*CLEAN, CLEAN[0]], Cleaning(duplicates="drop")).notes == ("dropped 1 row that repeats another",)
+    assert log.dropped.notes == ("dropped 4 rows that repeat another",)
+    assert read([*CLEAN, CLEAN[0]], Cleaning(duplicates="drop")).dropped.notes == (
+        "dropped 1 row that repeats another",
+    )
 
 
 def test_a_column_that_is_not_read_does_not_tell_rows_apart():
@@ -104,13 +106,13 @@ def test_users_that_are_too_fast_are_dropped_whole_and_counted():
     keen = [("keen", time, "look", 1.0) for time in (900.0, 910.0, 920.0, 960.0)]
     log = read([*bot, *CLEAN[3:], *keen], Cleaning(most_per_minute=3))
     assert rows_of(log) == [*CLEAN[3:], *keen]
-    assert log.notes == ("dropped 1 user with 6 events: more than 3 events within a minute",)
+    assert log.dropped.notes == ("dropped 1 user with 6 events: more than 3 events within a minute",)
 
 
 def test_what_was_logged_twice_makes_nobody_a_bot():
     log = read([*CLEAN[3:], *CLEAN[3:], *CLEAN[3:]], ALL)
     assert rows_of(log) == CLEAN[3:]
-    assert log.notes == ("dropped 6 rows that repeat another",)
+    assert log.dropped.notes == ("dropped 6 rows that repeat another",)
 
 
 def test_fast_users_are_those_that_counting_finds():
@@ -127,9 +129,18 @@ def test_fast_users_are_those_that_counting_finds():
         assert set(hasty(times.astype(float), owners, most)) == counted
 
 
+def test_what_is_dropped_of_two_logs_adds_up():
+    """Those of users apart, as the parts of a large log are."""
+    rows = [*CLEAN, ("a", None, "look", 1.0), ("b", 1.0, None, 1.0), CLEAN[0], CLEAN[4]]
+    rows += [("bot", float(k), "look", 1.0) for k in range(5)] + [(user, 99.0, "buy", None) for user in "dde"]
+    parts = [read([row for row in rows if (row[0] in "ad") == first], ALL).dropped for first in (True, False)]
+    assert sum(parts, Dropped()).notes == read(rows, ALL).dropped.notes
+    assert len(read(rows, ALL).dropped.notes) == 3
+
+
 def test_notes_name_nobody_and_no_value():
     rows = [("secret", float(time), "look", 123.25) for time in range(1, 9)]
-    notes = " ".join(read([*rows, *rows, (None, 1.0, "look", 123.25), *CLEAN[3:]], ALL).notes)
+    notes = " ".join(read([*rows, *rows, (None, 1.0, "look", 123.25), *CLEAN[3:]], ALL).dropped.notes)
     assert "dropped" in notes
     assert not any(word in notes for word in ("secret", "look", "123"))
 
@@ -184,9 +195,9 @@ def test_cleaning_drops_what_counting_finds_and_twice_is_once(rows):
     starts = {row[0]: [other[1] for other in left if other[0] == row[0]] for row in left}
     bots = {user for user, times in starts.items() if any(sum(t <= o < t + 60 for o in times) > 3 for t in times)}
     assert frame.rows() == [row for row in left if row[0] not in bots]
-    again, notes = cleaned(frame, ALL, "log")
+    again, dropped = cleaned(frame, ALL, "log")
     assert again.equals(frame)
-    assert notes == ()
+    assert dropped == Dropped()
 
 
 @given(ROWS)
@@ -198,14 +209,14 @@ def test_a_clean_log_stays_as_it_is(rows):
     kept, plain = (
         log_of(Table("log.csv", found[0], 2), LogConfig(fields=("price",), clean=clean)) for clean in (ALL, Cleaning())
     )
-    assert kept.notes == plain.notes == ()
+    assert kept.dropped.notes == plain.dropped.notes == ()
     assert kept.users.tolist() == plain.users.tolist()
     assert kept.starts.tolist() == plain.starts.tolist()
     assert rows_of(kept) == rows_of(plain)
 
 
 def frame_of(rows):
-    """What is left of rows and its notes, or None where that is nothing."""
+    """What is left of rows and how much was dropped, or None where that is nothing."""
     try:
         whole, _ = whole_rows(table(rows), {name: name for name in HEADER[:3]}, ALL)
         return cleaned(whole.frame.sort("user", "time", maintain_order=True), ALL, "log")
@@ -240,7 +251,7 @@ def test_a_real_shop_with_rows_of_nobody(tmp_path):
     )
     log = read_log(tmp_path / "lines.parquet", config)
     assert (len(log.times), len(log.users)) == (541_909 - 135_080 - 5_225, 4_372)
-    assert log.notes[:2] == (
+    assert log.dropped.notes == (
         "dropped 135,080 of 541,909 rows: they lack a user",
         "dropped 5,225 rows that repeat another",
     )

@@ -11,6 +11,7 @@ from nearsight_training.labels import ask_labels, event_labels
 from nearsight_training.log import log_of
 from nearsight_training.preparation import prepare
 from nearsight_training.split import plan
+from nearsight_training.targets import check_targets
 from training.conftest import DAY, make_log
 
 TOLD = "user,time,event,price,fraud\na,0,buy,1,0\na,5,buy,2,\na,100,look,3,1\nb,0,buy,4,0\nb,3,buy,5,yes\n"
@@ -66,13 +67,19 @@ def test_words_mean_yes_where_the_declaration_says_so(tmp_path):
     ("text", "words"),
     [
         (TOLD.replace("yes", "maybe"), "line 6: column 'fraud' must say 1 or 0, received what is spelled like 'xxxxx'"),
-        (TOLD.replace("yes", "0").replace("3,1", "3,0"), "must say yes and no somewhere"),
         (TOLD.replace("fraud", "found"), "no column 'fraud'"),
     ],
 )
 def test_a_column_that_answers_nothing_is_refused(tmp_path, text, words):
     with pytest.raises(InputError, match=words):
         log(tmp_path, Label(name="is_fraud", column="fraud"), text)
+
+
+def test_a_column_that_always_answers_alike_is_refused(tmp_path):
+    label = Label(name="is_fraud", column="fraud")
+    found = log(tmp_path, label, TOLD.replace("yes", "0").replace("3,1", "3,0"))
+    with pytest.raises(InputError, match="column 'fraud' must say yes and no somewhere"):
+        check_targets(found, LogConfig(targets=(label,)))
 
 
 def test_training_sees_no_label_that_came_after_the_cut(tmp_path):

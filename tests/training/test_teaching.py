@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from nearsight_training import learning
+from nearsight_training import learning, teaching
 from nearsight_training.answers import Answers
 from nearsight_training.config import Fitting, LogConfig, Size, Target
 from nearsight_training.preparation import prepare
@@ -63,6 +63,14 @@ def test_labels_are_softened_towards_what_trees_say_and_stay_on_their_side_of_it
         assert ((soft[known] > 0) & (soft[known] < 1)).all()
         assert (soft[labels == 1] >= 0.2).all()
         assert (soft[labels == 0] <= 0.8).all()
+
+
+def test_questions_that_are_asked_some_at_a_time_get_the_same_answers(prepared, monkeypatch):
+    at_once, _ = lessons(prepared)
+    monkeypatch.setattr(teaching, "_AT_ONCE", 7)
+    in_turn, _ = lessons(prepared)
+    assert np.array_equal(in_turn.labels, at_once.labels)
+    assert np.array_equal(in_turn.ask_labels, at_once.ask_labels)
 
 
 def test_carts_that_were_not_bought_are_said_to_have_been_near_it(prepared):

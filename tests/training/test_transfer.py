@@ -186,7 +186,7 @@ def test_the_weights_are_pinned_and_others_refused(small, tmp_path):
         pinned(told, source)
 
 
-@pytest.mark.parametrize("change", [{"fitting": Fitting(seed=2)}, {"test_share": 0.4}, {"split": "time"}])
+@pytest.mark.parametrize("change", [{"fitting": Fitting(seed=2)}, {"test_share": 0.4}, {"split": "time"}, {"parts": 2}])
 def test_a_run_that_saw_the_users_of_this_test_is_refused(small, tmp_path, change):
     config = saved(made_parent(small.spec, small.heads, sha256="same"), tmp_path / "large", small.histories)
     source = Source(name="same.csv", sha256="same", rows=1, users=1)

@@ -1,45 +1,46 @@
 """A user's table and the checks that turn its columns into times, names and numbers, line by line."""
 
-import codecs
-import csv
 import difflib
-import gzip
 import math
 import re
-import zlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
-import msgspec
 import polars as pl
 
 from nearsight.errors import InputError
 from nearsight.values import EARLIEST, LATEST
+from nearsight_training.formats import BELOW_HEADER, content_of, frame_of
 from nearsight_training.timestamps import iso_column, iso_seconds
 
-__all__ = ["Table", "moment", "names_of", "numbers_of", "outlined", "required", "spoken", "times_of"]
+__all__ = ["Lines", "Table", "moment", "names_of", "numbers_of", "outlined", "required", "spoken", "times_of"]
 
-_GZIP, _PARQUET, _ZIP = b"\x1f\x8b", b"PAR1", b"PK\x03\x04"
-_BELOW_HEADER = 2  # the first line of a CSV's rows
 _MEND = "mend the row, or drop all such rows, as nearsight train does with --drop-missing"
 _DATES = (19_000_101, 21_001_231)  # YYYYMMDD; as seconds these are two weeks of August 1970
-_KINDS = {".csv": "csv", ".jsonl": "json", ".ndjson": "json", ".parquet": "parquet"}
+
+
+class Lines(Protocol):
+    """Rows of a file, each of which stands somewhere."""
+
+    def line(self, row: int) -> str:
+        """Where a row stands, in words."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns as they came, and where they came from. `first_line` is the file's line that holds row 0.
+    """Columns as they came, and where they came from. `first_line` is the line that holds row 0, below `above` others.
 
-    `origin` is the table that these rows were picked from, and the row that each was there; None for a whole file.
+    `origin` is what these rows were picked from, and the row that each was there; None for rows that follow one
+    another in a file.
     """
 
     name: str
     frame: pl.DataFrame
     first_line: int
-    origin: "tuple[Table, pl.Series] | None" = field(default=None, kw_only=True)
+    above: int = field(default=0, kw_only=True)
+    origin: tuple[Lines, pl.Series] | None = field(default=None, kw_only=True)
 
     @classmethod
     def read(cls, path: Path) -> "Table":
@@ -48,13 +49,8 @@ class Table:
         Raises `InputError` where the file is missing, isn't what its name says, or names a column twice. Every column
         of a CSV arrives as strings.
         """
-        kind, content = _content(Path(path))
-        try:
-            return cls(Path(path).name, *_READERS[kind](content, Path(path).name))
-        except (pl.exceptions.PolarsError, UnicodeDecodeError, csv.Error) as error:
-            reason = str(error).split("\n")[0][:160]
-            advice = "save it as UTF-8" if "utf-8" in reason else "check the file and its ending"
-            raise InputError(f"{path} can't be read as {kind} ({reason}): {advice}") from error
+        kind, content = content_of(Path(path))
+        return cls(Path(path).name, *frame_of(Path(path), kind, content))
 
     def __len__(self) -> int:
         return self.frame.height
@@ -96,8 +92,8 @@ class Table:
             whole, rows = self.origin
             return whole.line(rows[row])
         above = self.frame.head(row).select(pl.col(pl.String).str.count_matches("\n").sum())
-        breaks = sum(above.row(0)) if self.first_line == _BELOW_HEADER and above.width else 0
-        return f"{self.name}, line {row + self.first_line + breaks}"
+        breaks = sum(above.row(0)) if self.first_line == BELOW_HEADER and above.width else 0
+        return f"{self.name}, line {row + self.above + self.first_line + breaks}"
 
 
 def required(table: Table, name: str) -> pl.Series:
@@ -228,76 +224,3 @@ def spoken(moment: float) -> str:
     """A moment as a user would write it, in UTC: `1997-09-30`, `1997-09-30 12:00:00`."""
     written = datetime.fromtimestamp(moment, UTC).replace(tzinfo=None)
     return written.isoformat(" ", "seconds").removesuffix(" 00:00:00")
-
-
-def _content(path: Path) -> tuple[str, bytes]:
-    zipped = path.suffix == ".gz"
-    kind = _KINDS.get(Path(path.stem).suffix if zipped else path.suffix)
-    if kind is None or (zipped and kind == "parquet"):
-        known = ".csv, .csv.gz, .jsonl, .jsonl.gz, .ndjson or .parquet"
-        raise InputError(f"{path} must end in {known}: rename or convert it")
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} can't be read ({error.strerror}): pass the path of a file") from error
-    return kind, _plain(path, content, zipped, kind)
-
-
-def _plain(path: Path, content: bytes, zipped: bool, kind: str) -> bytes:
-    if zipped:
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise InputError(f"{path} isn't whole gzip data ({error}): fetch it again or rename it") from error
-    found = next((name for name, magic in _MAGIC.items() if content.startswith(magic)), None)
-    if (kind == "parquet") != (found == "Parquet") or (found and kind != "parquet"):
-        raise InputError(f"{path} holds {found or 'something else'} and not {kind}, as its name says: rename it")
-    if kind != "parquet" and content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise InputError(f"{path} is written in UTF-16: save it as UTF-8")
-    if kind != "parquet" and b"\0" in content[:65536]:
-        raise InputError(f"{path} holds binary data and not {kind}, as its name says")
-    if kind == "csv" and content.lstrip()[:2] in (b'{"', b"[{"):
-        raise InputError(f"{path} holds JSON and not csv, as its name says: rename it to .jsonl")
-    return content
-
-
-_MAGIC = {"gzip data": _GZIP, "Parquet": _PARQUET, "a zip archive": _ZIP}
-
-
-def _csv(content: bytes, name: str) -> tuple[pl.DataFrame, int]:
-    if not content.strip():
-        raise InputError(f"{name} is empty: pass a file with a header and at least one row")
-    if b"\n" not in content and b"\r" in content.strip():
-        raise InputError(f"{name} ends its lines with carriage returns alone: save it with line feeds")
-    header = next(csv.reader([content.lstrip(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode().rstrip("\r")]))
-    twice = sorted({column for column in header if header.count(column) > 1})
-    if twice:
-        raise InputError(f"{name} has more than one column {twice[0]!r}: give every column a name of its own")
-    return pl.read_csv(content, infer_schema=False), _BELOW_HEADER
-
-
-def _json(content: bytes, name: str) -> tuple[pl.DataFrame, int]:
-    if not content.strip():
-        raise InputError(f"{name} is empty: pass a file with at least one line")
-    try:
-        return pl.read_ndjson(content, infer_schema_length=None), 1
-    except pl.exceptions.PolarsError as error:
-        for number, line in enumerate(content.splitlines(), 1):
-            if fault := _fault_of_json(line):
-                raise InputError(f"{name}, line {number} must be a JSON object, received {fault}: mend it") from error
-        raise
-
-
-def _fault_of_json(line: bytes) -> str:
-    try:
-        found = msgspec.json.decode(line) if line.strip() else {}
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return f"what isn't JSON ({error})"
-    return "" if isinstance(found, dict) else f"JSON of another kind ({type(found).__name__})"
-
-
-def _parquet(content: bytes, name: str) -> tuple[pl.DataFrame, int]:  # noqa: ARG001  (one signature for all readers)
-    return pl.read_parquet(content), 1
-
-
-_READERS: dict[str, Callable[[bytes, str], tuple[Any, int]]] = {"csv": _csv, "json": _json, "parquet": _parquet}

@@ -270,8 +270,9 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     seconds since 1970) the test asks each user at that moment and sees nothing later. `asks` are the questions drawn
     per event from the silence behind it. `reset` says after which gap or how many events a history starts anew; labels
     look beyond that. `clean` says what is dropped before all that. `window` is the longest crop trained on and the
-    length of the window graphs, in events. `augmentation` varies what is trained on. With `origin`, training
-    begins with another run's weights.
+    length of the window graphs, in events. In more than one of `parts` a log larger than memory is trained on (see
+    `nearsight_training.parts`). `augmentation` varies what is trained on. With `origin`, training begins with another
+    run's weights.
     """
 
     user: str = "user"
@@ -298,10 +299,15 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     reset: Reset = Reset()
     clean: Cleaning = Cleaning()
     window: int = 32
+    parts: int = 1
     size: Size = Size()
     fitting: Fitting = Fitting()
     augmentation: Augmentation = Augmentation()
     origin: Origin | None = None
+
+    def __post_init__(self) -> None:
+        if self.parts < 1:
+            raise ValueError(f"a log has at least one part, received {self.parts}")
 
     @property
     def horizon_seconds(self) -> float:

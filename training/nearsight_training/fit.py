@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nearsight.errors import InputError
 from nearsight.heads import BinaryHead, Head, NextEventHead, ValueHead
 from nearsight_training.config import Fitting
-from nearsight_training.histories import Histories
+from nearsight_training.histories import Histories, Stored
 from nearsight_training.network import takes_asks
 from nearsight_training.progress import SILENT, Progress
 from nearsight_training.run import Epoch
@@ -21,6 +21,8 @@ from nearsight_training.tensorflow import tf, tf_keras
 __all__ = ["BatchLoss", "fit", "seeded"]
 
 _SMALLEST_RATE = 0.05  # of the first learning rate, where the cosine ends
+
+Vary = Callable[[Histories, np.random.Generator], Histories]
 
 
 def seeded(seed: int) -> None:
@@ -101,28 +103,34 @@ def fit(
     fitting: Fitting,
     window: int,
     *,
+    further: Sequence[Stored] = (),
     progress: Progress = SILENT,
     task: str = "training",
     logs: Path | None = None,
     before_step: Callable[[int], None] | None = None,
-    vary: Callable[[Histories, np.random.Generator], Histories] | None = None,
+    vary: Vary | None = None,
 ) -> tuple[Epoch, ...]:
     """Train a model made by `build` in place and leave it with its best validation loss's weights.
 
-    Labels may be probabilities. `task` is what progress calls it. `before_step` is told each step's number (a pruning
-    schedule lives there). `vary` makes of `training` what an epoch trains on. `logs` is a folder for TensorBoard.
-    Raises `InputError` where the loss isn't finite.
+    Labels may be probabilities. Each epoch also passes over the `further` histories, one file after the other in an
+    order that is drawn, `training` among them. `task` is what progress calls it. `before_step` is told each step's
+    number (a pruning schedule lives there). `vary` makes of histories what an epoch trains on. `logs` is a folder for
+    TensorBoard. Raises `InputError` where the loss isn't finite.
     """
     generator = np.random.default_rng(fitting.seed)
-    step = _Step(model, BatchLoss(heads, fitting), _optimiser(fitting, training, window), before_step)
+    parts = [lambda: training, *(each.read for each in further)]
+    step_total = fitting.epochs * sum(step_count(crops(part(), window), fitting.batch_events) for part in parts)
+    step = _Step(model, BatchLoss(heads, fitting), _optimiser(fitting, step_total), before_step)
     writer = tf.summary.create_file_writer(str(logs)) if logs else tf.summary.create_noop_writer()
     epochs: list[Epoch] = []
     best = (np.inf, model.get_weights())
     progress.start(task, fitting.epochs)
     for number in range(fitting.epochs):
         began = time.perf_counter()
-        varied = training if vary is None else vary(training, generator)
-        loss = step.epoch(varied, fitting, window, generator)
+        total = np.zeros(2)
+        for place in generator.permutation(len(parts)) if further else [0]:
+            total += step.epoch(_varied(parts[place](), vary, generator), fitting, window, generator)
+        loss = _finite(total)
         checked = step.check(validation, fitting, window)
         epochs.append(Epoch(loss=loss, validation_loss=checked, seconds=time.perf_counter() - began))
         _write(writer, number, epochs[-1])
@@ -152,8 +160,8 @@ class _Step:
         self._look = tf.function(self._looked, input_signature=[*shapes, *targets])
         self._move = tf.function(self._moved)
 
-    def epoch(self, histories: Histories, fitting: Fitting, window: int, generator: np.random.Generator) -> float:
-        """Train on every crop once; returns the mean loss."""
+    def epoch(self, histories: Histories, fitting: Fitting, window: int, generator: np.random.Generator) -> Any:
+        """Train on every crop once; returns the sums of losses and of their weights, (2,)."""
         chosen = self._drawn(histories, generator)
         total = np.zeros(2)
         for parts in steps(histories, crops(histories, window, generator), fitting.batch_events, chosen, generator):
@@ -161,7 +169,7 @@ class _Step:
                 self.before(self.count)
             self.count += 1
             total += self._optimised(parts)
-        return _finite(total)
+        return total
 
     def check(self, histories: Histories, fitting: Fitting, window: int) -> float:
         """The mean loss on every crop and, for each event, on one of its questions."""
@@ -200,8 +208,11 @@ class _Step:
         return self.loss(self.model([codes, numbers])[0], labels, next_codes)
 
 
-def _optimiser(fitting: Fitting, histories: Histories, window: int) -> Any:
-    steps_in_all = fitting.epochs * step_count(crops(histories, window), fitting.batch_events)
+def _varied(histories: Histories, vary: Vary | None, generator: np.random.Generator) -> Histories:
+    return histories if vary is None else vary(histories, generator)
+
+
+def _optimiser(fitting: Fitting, steps_in_all: int) -> Any:
     rate = tf_keras.optimizers.schedules.CosineDecay(fitting.learning_rate, steps_in_all, alpha=_SMALLEST_RATE)
     return tf_keras.optimizers.Adam(rate, global_clipnorm=1.0)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nearsight.names import Names
 
-__all__ = ["SPLITS", "Histories", "coded_fields", "read_histories", "write_histories"]
+__all__ = ["SPLITS", "Histories", "Stored", "coded_fields", "read_histories", "write_histories"]
 
 SPLITS = ("train", "validation", "test")
 _FIELD = "field:"  # how a raw field's array is named in the file
@@ -143,7 +143,30 @@ def coded_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _PER_EVENT = ("codes", "numbers", "times", "names", "labels", "values", "next_codes", "fresh")
+_UNSTORED = ("names", "fields")
 _PER_QUESTION = ("ask_after", "ask_time", "ask_codes", "ask_numbers", "ask_labels", "ask_values")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Histories of users to train on that wait on disk, without what only peers look at: names and raw fields."""
+
+    path: Path
+    users: int
+    events: int
+
+    @classmethod
+    def write(cls, path: Path, histories: Histories) -> "Stored":
+        """Write an uncompressed `.npz`, which is read quickly; raises `OSError`."""
+        arrays = {part.name: getattr(histories, part.name) for part in fields(histories) if part.name not in _UNSTORED}
+        np.savez(path, allow_pickle=False, **arrays)
+        return cls(path, len(histories), len(histories.codes))
+
+    def read(self) -> Histories:
+        """All of them, in memory."""
+        with np.load(self.path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        return Histories(**arrays, names=Names(np.array([""]), np.zeros(self.events, np.uint8)))
 
 
 def write_histories(path: Path, histories: Histories) -> None:

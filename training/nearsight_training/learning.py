@@ -101,6 +101,7 @@ def learn(
         prepared.heads,
         config.fitting,
         window,
+        further=prepared.further,
         progress=progress,
         logs=logs,
         vary=vary,

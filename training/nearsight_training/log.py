@@ -1,5 +1,7 @@
 """An event log, read from CSV, JSON lines or Parquet and laid out as histories: each user's events in order."""
 
+import math
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 from nearsight.errors import InputError
 from nearsight.names import Names
 from nearsight.values import floored
-from nearsight_training.cleaning import cleaned, whole_rows
+from nearsight_training.cleaning import Dropped, cleaned, whole_rows
 from nearsight_training.columns import Table, names_of, numbers_of, required, times_of
 from nearsight_training.config import Label, LogConfig
 from nearsight_training.histories import coded_fields
@@ -29,7 +31,7 @@ class EventLog:
     """E events of H users, sorted by user and then by time; events of equal time keep the file's order.
 
     `fields` holds float64 arrays with NaN for a missing value, or `Names` with "" for one; arrays of strings become
-    `Names`. `notes` say which rows were dropped, which columns were left out, and why.
+    `Names`. `dropped` counts the rows that were, and `notes` say which columns were left out, and why.
     """
 
     users: NDArray[np.str_]  # (H,)
@@ -38,6 +40,7 @@ class EventLog:
     names: Names  # (E,)
     fields: dict[str, Any]  # (E,) each
     outcomes: dict[str, NDArray[np.int8]] = field(default_factory=dict)  # (E,) each, by question: 1, 0 or -1
+    dropped: Dropped = field(default_factory=Dropped)
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -64,8 +67,11 @@ def read_log(path: Path, config: LogConfig) -> EventLog:
     return log_of(Table.read(path), config)
 
 
-def log_of(table: Table, config: LogConfig) -> EventLog:
-    """The event log in a table; raises as `read_log` does."""
+def log_of(table: Table, config: LogConfig, numbers: Collection[str] = ()) -> EventLog:
+    """The event log in a table; raises as `read_log` does.
+
+    `numbers` are fields that must hold numbers, as they do in another part of the same file.
+    """
     named = {"user": config.user, "time": config.time, "event": config.event}
     roles = {role: column for role, column in named.items() if column is not None}
     for role, column in roles.items():
@@ -76,8 +82,8 @@ def log_of(table: Table, config: LogConfig) -> EventLog:
         raise InputError(f"user, time and event must be different columns, received {', '.join(roles.values())}")
     if not len(table):
         raise InputError(f"{table.name} holds no events: pass a log with at least one row")
-    table, lacking = whole_rows(table, roles, config.clean)
-    fields, notes = _fields(table, config, set(roles.values()))
+    table, incomplete = whole_rows(table, roles, config.clean)
+    fields, notes = _fields(table, config, set(roles.values()), numbers)
     users, names = _coded(required(table, config.user)), _coded(_events(table, config))
     times = times_of(table, config.time).to_numpy()
     told = {name: column.to_numpy() if column.dtype.is_float() else _coded(column) for name, column in fields.items()}
@@ -88,7 +94,7 @@ def log_of(table: Table, config: LogConfig) -> EventLog:
     frame, dropped = cleaned(frame[order], config.clean, table.name)
     if config.coarsen_seconds is not None:
         frame = frame.with_columns(time=floored(frame["time"].to_numpy(), config.coarsen_seconds))
-    return _laid_out(frame, users, names, told, (*lacking, *dropped, *notes))
+    return _laid_out(frame, users, names, told, incomplete + dropped, notes)
 
 
 def _labels(config: LogConfig) -> list[Label]:
@@ -104,7 +110,9 @@ def _events(table: Table, config: LogConfig) -> pl.Series:
     return names
 
 
-def _fields(table: Table, config: LogConfig, roles: set[str]) -> tuple[dict[str, pl.Series], tuple[str, ...]]:
+def _fields(
+    table: Table, config: LogConfig, roles: set[str], numbers: Collection[str]
+) -> tuple[dict[str, pl.Series], tuple[str, ...]]:
     told = {label.column for label in _labels(config)}
     for name in (*(config.fields or ()), *config.categories):
         if name in told:
@@ -121,6 +129,8 @@ def _fields(table: Table, config: LogConfig, roles: set[str]) -> tuple[dict[str,
             )
         is_name = name in config.categories
         column = None if is_name else numbers_of(table, name)
+        if column is None and name in numbers:
+            column = _without_a_number(table, name)
         if name in config.groups and column is None:
             raise InputError(
                 f"{table.name}: column {name!r} must hold numbers and not be a category to be read in groups: "
@@ -138,6 +148,20 @@ def _fields(table: Table, config: LogConfig, roles: set[str]) -> tuple[dict[str,
         else:
             notes.append(f"{name}: left out, it {fault}")
     return fields, tuple(notes)
+
+
+def _without_a_number(table: Table, name: str) -> pl.Series:
+    """An empty column as numbers. Raises `InputError` with the line of the first value that is none."""
+    column = table.column(name)
+    filled = (column.cast(pl.String, strict=False).fill_null("") != "").arg_true()
+    if len(filled):
+        texts = column.cast(pl.String, strict=False)
+        stray = (texts.cast(pl.Float64, strict=False).is_null() & (texts != "")).arg_true()[0]
+        raise InputError(
+            f"{table.line(stray)}: column {name!r} must hold numbers as it does elsewhere, received "
+            f"{texts[stray]!r}: mend the row, or pass --category {name}"
+        )
+    return pl.Series([math.nan] * len(table), dtype=pl.Float64)
 
 
 def _fault(column: pl.Series | None) -> str:
@@ -167,7 +191,7 @@ def _coded(column: pl.Series) -> Names:
 
 
 def _laid_out(
-    frame: pl.DataFrame, users: Names, names: Names, fields: dict[str, Any], notes: tuple[str, ...]
+    frame: pl.DataFrame, users: Names, names: Names, fields: dict[str, Any], dropped: Dropped, notes: tuple[str, ...]
 ) -> EventLog:
     """The histories in a sorted `frame`, which holds the codes of all that is `Names`."""
     owners = frame["user"].to_numpy()
@@ -185,5 +209,6 @@ def _laid_out(
         outcomes={
             name.removeprefix(_OUTCOME): frame[name].to_numpy() for name in frame.columns if name.startswith(_OUTCOME)
         },
+        dropped=dropped,
         notes=notes,
     )

@@ -14,7 +14,7 @@ _YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
 def outcomes_of(table: Table, label: Label) -> pl.Series:
     """The label's column as 1 (yes), 0 (no) or -1 (empty, not known), int8.
 
-    Raises `InputError` where the column is missing, says neither yes nor no, or never says one of the two.
+    Raises `InputError` where the column is missing or says neither yes nor no.
     """
     told = table.column(label.column).cast(pl.String, strict=False).fill_null("").str.strip_chars()
     known = told != ""
@@ -29,8 +29,4 @@ def outcomes_of(table: Table, label: Label) -> pl.Series:
                 f"{table.line(strays[0])}: column {label.column!r} must say 1 or 0, received "
                 f"{outlined(told[strays[0]])}: correct it, or list the values that mean yes"
             )
-    if not yes.any() or not (known & ~yes).any():
-        raise InputError(
-            f"column {label.column!r} must say yes and no somewhere, received only one of them: check what means yes"
-        )
     return pl.select(pl.when(yes).then(1).when(no).then(0).otherwise(-1).cast(pl.Int8)).to_series()

@@ -1,7 +1,8 @@
 """From a log to encoded, labelled, split histories."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from nearsight_training.config import Asked, LogConfig, Value
 from nearsight_training.gate import ENOUGH
 from nearsight_training.groups import coarse
 from nearsight_training.heads import heads_of, item_column
-from nearsight_training.histories import SPLITS, Histories
+from nearsight_training.histories import SPLITS, Histories, Stored
 from nearsight_training.labels import (
     UNKNOWN,
     ask_labels,
@@ -33,19 +34,23 @@ from nearsight_training.specification import fit_spec, handled
 from nearsight_training.split import TEST, TRAIN, VALIDATION, Plan, plan
 from nearsight_training.targets import check_targets
 
-__all__ = ["Prepared", "prepare", "prepare_split", "split_labels"]
+__all__ = ["Prepared", "prepare", "prepare_more", "prepare_split", "split_labels"]
 
 _AT_ONCE = 1_000_000  # questions that are answered together, so that what it takes in between stays small
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Histories, the specification that encoded them and the heads that answer their labels, uncalibrated."""
+    """Histories, the specification that encoded them and the heads that answer their labels, uncalibrated.
+
+    `further` are histories of users who are trained on as well, on disk.
+    """
 
     histories: Histories
     spec: Spec
     heads: tuple[Head, ...]
     notes: tuple[str, ...]
+    further: Sequence[Stored] = ()
 
 
 def prepare(log: EventLog, config: LogConfig) -> Prepared:
@@ -68,6 +73,21 @@ def prepare_split(log: EventLog, config: LogConfig, split: Plan) -> Prepared:
     spec, notes = fit_spec(log, training, *fitted)
     log = coarse(log, spec.groups)
     check_columns(log, spec.fields, config.targets, config.trusted)
+    histories = _encoded(log, config, split, spec, visible)
+    heads = heads_of(spec, config, histories)
+    check_answers(histories, TRAIN, spec, [target.name for target in config.targets], config.trusted)
+    rough = [_checked(histories, index, target.name, split) for index, target in enumerate(config.targets)]
+    told = (*log.dropped.notes, *log.notes, *notes, *handled(log, training, spec), *filter(None, rough))
+    return Prepared(histories, spec, heads, told)
+
+
+def prepare_more(log: EventLog, config: LogConfig, split: Plan, spec: Spec) -> Histories:
+    """Histories of further users, all to be trained on, as another log was split and encoded (none may be left)."""
+    split = replace(split, users=np.full(len(log.users), TRAIN, np.int8))
+    return _encoded(coarse(log, spec.groups), config, split, spec, _visible(log, split))
+
+
+def _encoded(log: EventLog, config: LogConfig, split: Plan, spec: Spec, visible: NDArray[np.bool_]) -> Histories:
     encoder, begins = Encoder(spec), segment_starts(spec.reset, log.times, log.starts, len(log.times))
     with ThreadPoolExecutor(1) as aside:  # NumPy works outside of Python's lock: a log takes both cores
         questions = aside.submit(_questions, log, config, split, encoder, begins)
@@ -87,12 +107,7 @@ def prepare_split(log: EventLog, config: LogConfig, split: Plan) -> Prepared:
         fields={name: log.fields[name] for name in spec.fields},
         **questions.result(),
     )
-    histories = every.shortened(np.add.reduceat(visible, log.starts, dtype=np.int64))
-    del every, codes, numbers, labels, questions
-    heads = heads_of(spec, config, histories)
-    check_answers(histories, TRAIN, spec, [target.name for target in config.targets], config.trusted)
-    rough = [_checked(histories, index, target.name, split) for index, target in enumerate(config.targets)]
-    return Prepared(histories, spec, heads, (*log.notes, *notes, *handled(log, training, spec), *filter(None, rough)))
+    return every.shortened(np.add.reduceat(visible, log.starts, dtype=np.int64))
 
 
 def _visible(log: EventLog, split: Plan) -> NDArray[np.bool_]:

@@ -52,7 +52,18 @@ def kept_if_better(
     without, plain = min(epoch.validation_loss for epoch in epochs), model.get_weights()
     assign(model, pretrained(model, begin, prepared, trunk, fitting, window, heads, spans, progress))
     training, validation = (prepared.histories.select(part) for part in (TRAIN, VALIDATION))
-    again = fit(model, training, validation, prepared.heads, fitting, window, progress=progress, task=_AFTER, vary=vary)
+    again = fit(
+        model,
+        training,
+        validation,
+        prepared.heads,
+        fitting,
+        window,
+        further=prepared.further,
+        progress=progress,
+        task=_AFTER,
+        vary=vary,
+    )
     found = min(epoch.validation_loss for epoch in again)
     said = f"pre-training: validation's loss is {found:.4f} with it and {without:.4f} without"
     if found < without:

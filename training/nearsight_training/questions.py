@@ -124,8 +124,12 @@ def features(histories: Histories, asked: Questions, kinds: int) -> NDArray[np.f
     if kinds == 1:
         return np.concatenate([clock, means, values[last]], 1)
     before = [np.where(count >= back, codes[np.maximum(last - back + 1, 0)], np.nan) for back in (2, 3)]
-    counts = [_counted(codes == kind, first, last) for kind in range(kinds)]
-    return np.concatenate([clock, means, values[last], np.stack([codes[last], *counts, *before], 1)], 1)
+    counts = (_counted(codes == kind, first, last) for kind in range(kinds))  # one at a time: there may be many
+    columns = itertools.chain(clock.T, means.T, values[last].T, [codes[last]], counts, before)
+    table = np.empty((len(first), clock.shape[1] + 2 * values.shape[1] + 1 + kinds + len(before)))
+    for place, column in enumerate(columns):
+        table[:, place] = column
+    return table
 
 
 def _counted(marked: NDArray[np.bool_], first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.int64]:

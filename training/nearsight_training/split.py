@@ -18,7 +18,7 @@ from nearsight_training.config import LogConfig
 from nearsight_training.histories import SPLITS
 from nearsight_training.log import EventLog
 
-__all__ = ["TEST", "TRAIN", "VALIDATION", "Plan", "assign_users", "plan"]
+__all__ = ["TEST", "TRAIN", "VALIDATION", "Plan", "assign_users", "place_of", "plan"]
 
 TRAIN, VALIDATION, TEST = range(len(SPLITS))
 _TRAIN_SHARE_OF_EVENTS = 0.75
@@ -88,12 +88,13 @@ def assign_users(users: NDArray[np.str_], validation: float, test: float, seed: 
     """Each user's split, (H,), from a hash of the seed and the user: it doesn't depend on who else is in the log."""
     if not (validation > 0 and test > 0 and validation + test < 1):
         raise InputError(f"validation and test must leave users to train on, received shares {validation} and {test}")
-    places = np.array([_place(user, seed) for user in users.tolist()])
+    places = np.array([place_of(user, seed) for user in users.tolist()])
     return np.where(places < test, TEST, np.where(places < test + validation, VALIDATION, TRAIN)).astype(np.int8)
 
 
-def _place(user: str, seed: int) -> float:
-    digest = hashlib.blake2b(user.encode(), digest_size=8, salt=seed.to_bytes(8, "little")).digest()
+def place_of(user: str, seed: int, purpose: bytes = b"") -> float:
+    """A number in [0, 1) from a hash of the seed and the user, another one for every purpose."""
+    digest = hashlib.blake2b(user.encode(), digest_size=8, salt=seed.to_bytes(8, "little"), person=purpose).digest()
     return int.from_bytes(digest, "little") / 2**64
 
 

@@ -12,7 +12,7 @@ __all__ = ["check_targets"]
 
 
 def check_targets(log: EventLog, config: LogConfig) -> None:
-    """Raises `InputError` for a name that is taken, a field or an event that isn't there, an impossible horizon."""
+    """Raises `InputError` for a name that is taken, for what the log doesn't hold, and for an impossible horizon."""
     names = [each.name for each in (*config.targets, *config.values, *([config.next_item] if config.next_item else []))]
     if len(set(names)) < len(names) or NextEventHead(start=0, vocabulary=()).name in names:
         raise InputError(f"targets need names of their own other than next_event, received {', '.join(names)}")
@@ -30,12 +30,20 @@ def check_targets(log: EventLog, config: LogConfig) -> None:
             raise InputError(f"the log has no event {'' if not missing else missing[0]!r} to predict: it has {most}")
     for asked in (*config.targets, *config.values):
         if isinstance(asked, Label):
+            _check_outcome(log, asked)
             continue
         horizon = asked.within_seconds
         if isinstance(asked, Target) and horizon is None:
             horizon = asked.within_events or asked.session_gap_seconds
         if horizon is None or horizon <= 0:
             raise InputError(f"the horizon of {asked.name} must be positive, received {horizon}")
+
+
+def _check_outcome(log: EventLog, label: Label) -> None:
+    if not {0, 1} <= set(np.unique(log.outcomes[label.name]).tolist()):
+        raise InputError(
+            f"column {label.column!r} must say yes and no somewhere, received only one of them: check what means yes"
+        )
 
 
 def _check_number(log: EventLog, value: Value, config: LogConfig) -> None:

@@ -24,6 +24,7 @@ __all__ = ["taught"]
 
 _SHARE = 0.8  # of the trees' probability in a label; 0.5 and 1 did little worse on CDNOW
 _FOLDS = 3
+_AT_ONCE = 400_000  # questions
 _MOST = 40_000  # questions that one fold's trees learn from
 _CLOSE = 0.003  # of AUC on validation by which trees may be worse and still teach: about its standard error
 
@@ -65,7 +66,7 @@ class _Teacher:
         checked = self._told(self.validation, asked)
         trees = self._trees(self._told(self.training, known), checked)
         logits = (given.asks if kind == "ask" else given.events)[asked.indices, head.start]
-        found = auc(asked.answers, trees.scores(features(self.validation, asked, self.count)))
+        found = auc(asked.answers, self._scores(trees, self.validation, asked))
         return found >= auc(asked.answers, logits) - _CLOSE
 
     def lessons(self, head: BinaryHead) -> Iterator[tuple[Questions, Floats]]:
@@ -77,7 +78,12 @@ class _Teacher:
                 others, mine = every.among(every.indices[~is_mine]), every.among(every.indices[is_mine])
                 if checks is not None and len(mine) and len(np.unique(others.answers)) == 2:
                     trees = self._trees(self._told(self.training, others), self._told(self.validation, checks))
-                    yield mine, trees.scores(features(self.training, mine, self.count))
+                    yield mine, self._scores(trees, self.training, mine)
+
+    def _scores(self, trees: BoostedTrees, histories: Histories, asked: Questions) -> Floats:
+        """What trees say of many questions, some at a time: what trees are told takes more memory than the log."""
+        some = (asked.among(asked.indices[start : start + _AT_ONCE]) for start in range(0, len(asked), _AT_ONCE))
+        return np.concatenate([trees.scores(features(histories, each, self.count)) for each in some])
 
     def _trees(self, known: Told, checked: Told) -> BoostedTrees:
         return BoostedTrees.fit(known, checked, self.count, seed=self.seed)

@@ -11,6 +11,7 @@ from nearsight_training.columns import Table
 from nearsight_training.config import LogConfig, TableConfig
 from nearsight_training.histories import SPLITS
 from nearsight_training.log import EventLog, log_of
+from nearsight_training.parts import in_parts
 from nearsight_training.preparation import Prepared, prepare
 from nearsight_training.progress import SILENT, Progress
 from nearsight_training.run import Run, Source, check_place, save_run
@@ -29,6 +30,8 @@ def train_log(source: Path | Table, config: LogConfig, out: Path, progress: Prog
     """
     check_place(out)
     _check_seed(config)
+    if config.parts > 1:
+        return _train_in_parts(source, config, out, progress)
     progress.start("reading", 2)
     table = source if isinstance(source, Table) else Table.read(source)
     log = log_of(table, config)
@@ -39,6 +42,21 @@ def train_log(source: Path | Table, config: LogConfig, out: Path, progress: Prog
     prepared = prepare(log, config)
     progress.finish(found)
     return train_prepared(prepared, config, origin, out, progress)
+
+
+def _train_in_parts(source: Path | Table, config: LogConfig, out: Path, progress: Progress) -> Run:
+    if isinstance(source, Table):
+        raise InputError(f"a log in {config.parts} parts must be a file, received a table in memory: train on it whole")
+    with in_parts(Path(source), config, Path(out), progress) as (prepared, totals):
+        found = Source(
+            name=Path(source).name,
+            sha256=sha256(source),
+            rows=totals.rows,
+            users=totals.users,
+            first_time=totals.first_time,
+            last_time=totals.last_time,
+        )
+        return train_prepared(prepared, config, found, out, progress)
 
 
 def train_table(source: Path, config: TableConfig, out: Path, progress: Progress = SILENT) -> Run:
@@ -126,6 +144,7 @@ def _summary(source: Source, prepared: Prepared) -> dict[str, str | int | float]
     if source.first_time is not None and source.last_time is not None:
         summary |= {"from": _day(source.first_time), "to": _day(source.last_time)}
     counts = {f"{name}_users": int((prepared.histories.split == k).sum()) for k, name in enumerate(SPLITS)}
+    counts["train_users"] += sum(each.users for each in prepared.further)
     return summary | counts
 
 

@@ -23,7 +23,7 @@ __all__ = ["Parent", "begun", "parent_of", "pinned", "widened"]
 
 Array = NDArray[np.float32]
 Label = tuple[str, str]  # a field and one of its words or dimensions, or a number and nothing
-_SPLITTING = ("split", "cutoff", "validation_share", "test_share")
+_SPLITTING = ("split", "cutoff", "validation_share", "test_share", "parts")
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def pinned(config: LogConfig | TableConfig, source: Source) -> LogConfig | Table
     if parent.run.source.sha256 == source.sha256 and _split(parent.run.config) != _split(config):
         raise InputError(
             f"{config.origin.run} learned from the same log in another split, and has seen users who would test this "
-            "training: pass its --seed, --split, --cutoff, --test-share and --validation-share"
+            "training: pass its --seed, --split, --cutoff, --test-share, --validation-share and --memory"
         )
     origin = msgspec.structs.replace(config.origin, weights=model_id(parent.weights))
     return msgspec.structs.replace(config, origin=origin)
