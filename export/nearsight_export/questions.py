@@ -98,6 +98,7 @@ def _groups(groups: Groups) -> str:
 
 def _number(number: Number) -> str:
     scale = ", by its logarithm" if number.log else ""
+    scale += f" and in {len(number.edges) - 1} parts" if number.edges else ""
     return f"{number.name}, a number from {number.low:.6g} to {number.high:.6g}{scale}; anything beyond is clipped"
 
 
