@@ -71,7 +71,7 @@ def probabilities(logits: NDArray[np.float32], head: Head) -> NDArray[np.float64
     """
     columns = logits[:, head.start : head.start + head.size].astype(np.float64)
     if isinstance(head, BinaryHead):
-        yes: NDArray[np.float64] = 1 / (1 + np.exp(-(columns[:, 0] * head.scale + head.offset)))
+        yes: NDArray[np.float64] = np.exp(-np.logaddexp(0.0, -(columns[:, 0] * head.scale + head.offset)))
         return yes
     if isinstance(head, ValueHead):
         outputs: NDArray[np.float64] = columns * head.scale + np.array(head.offsets)
