@@ -123,4 +123,4 @@ def test_a_signature_is_checked_without_a_socket_or_a_file(bundle: Path, tmp_pat
     (tmp_path / "key.pub.pem").write_bytes(pem)
     use = USE.replace("runtime=sys.argv[3]", "runtime='numpy', public_key=sys.argv[3]")
     done = run(CAGE, use, tmp_path / "signed.nsight", tmp_path / "key.pub.pem")
-    assert (done.returncode, done.stdout) == (0, "2 2 2\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "2 2 2 4\n"), done.stderr

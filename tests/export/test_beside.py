@@ -134,10 +134,10 @@ def test_a_bundle_says_what_it_offers(manifest, beside, made):
     assert list(offered(made.manifest)) == []
     words = " ".join(judged(beside))
     assert "cart: yes in 25 % (20 % to 30 %)" in words
-    assert "25 % (20 % to 30 %) were ever flagged, where 1 % was asked for" in words
+    assert "25 % (20 % to 30 %) of the test's were ever flagged, where 1 % was asked for" in words
     assert list(judged(Beside())) == list(outlined(Beside())) == []
     short = list(outlined(beside))
-    assert [each.split(" (")[0] for each in short] == ["Segments of users", "Unusual users: 1 %"], short
+    assert [each.split(" (")[0] for each in short] == ["Segments of users", "Unusual users: 25 %"], short
 
 
 def test_a_certificate_says_how_many_users_change(made, beside):
