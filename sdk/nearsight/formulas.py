@@ -192,17 +192,12 @@ class Formulas:
 
 
 def _numbers(ops: Ops, number: Number) -> Callable[[Any], Sequence[Any]]:
-    """What becomes of a value: the standardised number, and its parts where there are edges."""
+    """What becomes of a value: the standardised number, or its parts where there are edges."""
     standardised = _standardised(ops, number)
     if not number.edges:
         return lambda x: (standardised(x),)
     parts = ops.parts(number.edges)
-
-    def found(x: Any) -> Sequence[Any]:
-        z = standardised(x)
-        return (z, *parts(z))
-
-    return found
+    return lambda x: parts(standardised(x))
 
 
 def _standardised(ops: Ops, number: Number) -> Callable[[Any], Any]:

@@ -53,10 +53,10 @@ class Groups(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Number(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A field with finite numbers as values: clipped to `[low, high]`, by its logarithm if asked, `(x - mean) * scale`.
 
-    The logarithm is `log1p(x)`, and `-log1p(-x)` below 0. Between each two of the `edges`, which rise, a further number
-    says how much of the way from the one to the other the result z has gone: `min(max((z - low) / (high - low), 0), 1)`
-    (piecewise linear encoding: Gorishniy, Rubachev & Babenko 2022). A missing value becomes 0 in all of them; where
-    `flag` is set, a last number says that it was missing.
+    The logarithm is `log1p(x)`, and `-log1p(-x)` below 0. Where there are `edges`, which rise, the result z becomes a
+    number between each two of them, which says how much of the way from the one to the other it has gone:
+    `min(max((z - low) / (high - low), 0), 1)` (piecewise linear encoding: Gorishniy, Rubachev & Babenko 2022). Where a
+    value is missing, all are 0; where `flag` is set, a last number says that it was missing.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Number(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def names(self) -> tuple[str, ...]:
         """A name for each of the numbers that it becomes, but for the flag."""
-        return (self.name, *(f"{self.name}_{part}" for part in range(1, len(self.edges))))
+        return tuple(f"{self.name}_{part}" for part in range(1, len(self.edges))) or (self.name,)
 
 
 class Steps(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
