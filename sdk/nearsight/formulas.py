@@ -47,6 +47,7 @@ class Ops(Protocol):
     def log1p(self, x: Any) -> Any: ...
     def integer(self, x: Any) -> Any: ...
     def where(self, condition: Any, x: Any, otherwise: Any) -> Any: ...
+    def known(self, x: Any, numbers: Sequence[Any]) -> Sequence[Any]: ...
     def parts(self, edges: Sequence[float]) -> Callable[[Any], Sequence[Any]]: ...
 
 
@@ -66,17 +67,20 @@ class Single:
         return x if condition else otherwise
 
     @staticmethod
+    def known(x: float, numbers: Sequence[float]) -> Sequence[float]:
+        """What was made of `x`, or zeros where it is missing."""
+        return numbers if x == x else (0.0,) * len(numbers)
+
+    @staticmethod
     def parts(edges: Sequence[float]) -> Callable[[float], Sequence[float]]:
         """The way gone between each two edges: all of it below where `z` lies, nothing above."""
-        inner, ways = edges[1:-1], _ways(edges)
-        below = [(1.0,) * index for index in range(len(ways))]
-        above = [(0.0,) * index for index in reversed(range(len(ways)))]
+        inner, ways = tuple(edges[1:-1]), _ways(edges)
+        ladder = [((1.0,) * place, low, per, (0.0,) * (len(ways) - place - 1)) for place, (low, per) in enumerate(ways)]
 
         def found(z: float) -> Sequence[float]:
-            index = bisect_right(inner, z)
-            low, per = ways[index]
+            below, low, per, above = ladder[bisect_right(inner, z)]
             way = (z - low) * per
-            return (*below[index], 0.0 if way < 0.0 else 1.0 if way > 1.0 else way, *above[index])
+            return (*below, 0.0 if way < 0.0 else 1.0 if way > 1.0 else way, *above)
 
         return found
 
@@ -103,6 +107,11 @@ class Columns:
     def where(condition: NDArray[np.bool_], x: Any, otherwise: Any) -> NDArray[np.float64]:
         chosen: NDArray[np.float64] = np.where(condition, x, otherwise)
         return chosen
+
+    @staticmethod
+    def known(x: NDArray[np.float64], numbers: Sequence[NDArray[np.float64]]) -> Sequence[NDArray[np.float64]]:
+        """The same, value by value."""
+        return [np.where(x == x, number, 0.0) for number in numbers]
 
     @staticmethod
     def parts(edges: Sequence[float]) -> Callable[[NDArray[np.float64]], Sequence[NDArray[np.float64]]]:
@@ -177,12 +186,11 @@ class Formulas:
             row += [ops.season[0][day], ops.season[1][day]]
         if counts:
             row += self._counted(counts)
-        where = ops.where
+        where, known = ops.where, ops.known
         for (numbers, flag), x in zip(self._numbers, values):  # noqa: B905  # in the hot path
-            present = x == x
-            row += [where(present, number, 0.0) for number in numbers(x)]
+            row += known(x, numbers(x))
             if flag:
-                row.append(where(present, 0.0, 1.0))
+                row.append(where(x == x, 0.0, 1.0))
         if step is not None:
             row.append(where(step.value == step.value, _by_position(ops, step), 0.0))
         return row
