@@ -15,9 +15,9 @@ QUICK = BenchConfig(quick=True)
 
 @pytest.fixture(scope="module")
 def bag(tmp_path_factory):
-    """A bag of events that was trained for two epochs, and its bundle."""
-    fitting = msgspec.structs.replace(CONFIG.fitting, epochs=2, teach=False)
-    config = msgspec.structs.replace(CONFIG, fitting=fitting, size=Size(filters=6, units=10))
+    """A bag of events that was trained for four epochs, and its bundle."""
+    fitting = msgspec.structs.replace(CONFIG.fitting, epochs=4, teach=False)
+    config = msgspec.structs.replace(CONFIG, fitting=fitting, size=Size(filters=8, units=12))
     log = log_of(shop(600, 7), config)
     source = Source(name="shop", sha256="", rows=1, users=len(log.users))
     return made(prepare(log, config), config, source, "mlp", tmp_path_factory.mktemp("networks"))
@@ -42,7 +42,7 @@ def test_a_smaller_network_is_smaller_and_every_step_was_timed(found):
     first, second = found.networks
     assert second.weights < first.weights
     assert second.size.raw < first.size.raw
-    assert second.state == 6 + 1
+    assert second.state == 8 + 1
     assert all(each.latency.calls >= 100 and each.latency.p50_us > 0 for each in found.networks)
 
 

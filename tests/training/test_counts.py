@@ -212,4 +212,4 @@ def test_a_network_without_memory_of_order_hears_a_count_that_tells_the_answer()
         )
         found[counts] = learn(prepare(log, config), config).metrics["buys"]
     assert found["visit",]["auc"].low > found[()]["auc"].high
-    assert found["visit",]["log_loss"].value < 0.5 * found[()]["log_loss"].value
+    assert found["visit",]["log_loss"].value < 0.7 * found[()]["log_loss"].value

@@ -22,7 +22,7 @@ from training.conftest import DAY
 from training.test_split import CONFIG, busy_log
 
 TINY = msgspec.structs.replace(
-    CONFIG, size=Size(filters=4, units=4), fitting=Fitting(epochs=1, batch_events=256, learning_rate=2e-2)
+    CONFIG, size=Size(filters=4, units=4), fitting=Fitting(epochs=1, batch_events=256, learning_rate=2e-2, teach=False)
 )
 
 

@@ -196,16 +196,20 @@ class Encoding(tf_keras.layers.Layer):  # type: ignore[misc]
 class Anomaly(tf_keras.layers.Layer):  # type: ignore[misc]
     """How far the decoder's row lies from the true one, `(…, D)` both: the mean squared difference `(…, 1)`.
 
-    In training its share of the evidence bound, half the sum of squares, is added to the loss as `Encoding` does. What
+    In training its share of the evidence bound is added to the loss as `Encoding` does: half the sum of squares over
+    `VARIANCE`, as of a decoder that is right to within half of what a number's part between quantiles varies by. What
     the row's embeddings are is for the heads to say: from here they'd only learn to be nothing.
     """
+
+    VARIANCE = 0.03
 
     def call(self, inputs: Any, training: Any = None) -> Any:
         """See the class; `inputs` are the true row, the decoder's and `present`."""
         row, decoded, present = inputs
         squares = tf.square(tf.stop_gradient(row) - decoded)
         if training:
-            self.add_loss(Encoding.WEIGHT * _mean_present(tf.reduce_sum(squares, -1) / 2, present))
+            likelihood = _mean_present(tf.reduce_sum(squares, -1) / (2 * self.VARIANCE), present)
+            self.add_loss(Encoding.WEIGHT * likelihood)
         return tf.reduce_mean(squares, -1, keepdims=True)
 
 
