@@ -110,7 +110,7 @@ def test_a_bag_of_events_has_no_order_but_for_the_newest():
 
 
 def test_what_an_autoencoder_adds_to_the_loss_leaves_padding_out():
-    """The divergence of N(mean, variance) from N(0, 1), by hand, and half the sum of squares (unit variance)."""
+    """The divergence of N(mean, variance) from N(0, 1), by hand, and half the sum of squares over a variance."""
     mean, variance = np.array([[1.0, 2.0], [9.0, 9.0]]), np.array([[1.0, 4.0], [7.0, 7.0]])
     present = np.array([1.0, 0.0])
     encoding, anomaly = Encoding(), Anomaly()
@@ -120,7 +120,7 @@ def test_what_an_autoencoder_adds_to_the_loss_leaves_padding_out():
     rows, decoded = tf.constant([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]]), tf.constant([[1.0, 0.0, 0.0], [5.0, 5.0, 5.0]])
     scores = anomaly([rows, decoded, tf.constant(present, tf.float32)], training=True)
     assert scores.numpy()[:, 0] == pytest.approx([13 / 3, 25])
-    assert float(anomaly.losses[0]) == pytest.approx(Encoding.WEIGHT * 13 / 2)
+    assert float(anomaly.losses[0]) == pytest.approx(Encoding.WEIGHT * 13 / 2 / Anomaly.VARIANCE)
     anomaly([rows, decoded, tf.constant(present, tf.float32)])
     assert anomaly.losses == []
 
