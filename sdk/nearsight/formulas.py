@@ -117,7 +117,7 @@ class Columns:
     def parts(edges: Sequence[float]) -> Callable[[NDArray[np.float64]], Sequence[NDArray[np.float64]]]:
         """The same; a way that is gone but for the last bit of a float64 is gone as a float32."""
         ways = _ways(edges)
-        return lambda z: [np.clip((z - low) * per, 0.0, 1.0) for low, per in ways]
+        return lambda z: [Columns.clip((z - low) * per, 0.0, 1.0) for low, per in ways]
 
 
 def _ways(edges: Sequence[float]) -> list[tuple[float, float]]:
