@@ -48,7 +48,7 @@ class Ops(Protocol):
     def integer(self, x: Any) -> Any: ...
     def where(self, condition: Any, x: Any, otherwise: Any) -> Any: ...
     def known(self, x: Any, numbers: Sequence[Any]) -> Sequence[Any]: ...
-    def parts(self, edges: Sequence[float]) -> Callable[[Any], Sequence[Any]]: ...
+    def parts(self, shaped: Callable[[Any], Any], edges: Sequence[float]) -> Callable[[Any], Sequence[Any]]: ...
 
 
 class Single:
@@ -72,15 +72,16 @@ class Single:
         return numbers if x == x else (0.0,) * len(numbers)
 
     @staticmethod
-    def parts(edges: Sequence[float]) -> Callable[[float], Sequence[float]]:
-        """The way gone between each two edges: all of it below where `z` lies, nothing above."""
+    def parts(shaped: Callable[[float], float], edges: Sequence[float]) -> Callable[[float], Sequence[float]]:
+        """How far `shaped(x)` has come between each two edges: all the way below where it lies, no way above."""
         inner, ways = tuple(edges[1:-1]), _ways(edges)
         ladder = [((1.0,) * place, low, per, (0.0,) * (len(ways) - place - 1)) for place, (low, per) in enumerate(ways)]
 
-        def found(z: float) -> Sequence[float]:
+        def found(x: float) -> Sequence[float]:
+            z = shaped(x)
             below, low, per, above = ladder[bisect_right(inner, z)]
             way = (z - low) * per
-            return (*below, 0.0 if way < 0.0 else 1.0 if way > 1.0 else way, *above)
+            return (*below, 0.0 if way <= 0.0 else 1.0 if way > 1.0 else way, *above)
 
         return found
 
@@ -114,10 +115,17 @@ class Columns:
         return [np.where(x == x, number, 0.0) for number in numbers]
 
     @staticmethod
-    def parts(edges: Sequence[float]) -> Callable[[NDArray[np.float64]], Sequence[NDArray[np.float64]]]:
+    def parts(
+        shaped: Callable[[NDArray[np.float64]], NDArray[np.float64]], edges: Sequence[float]
+    ) -> Callable[[NDArray[np.float64]], Sequence[NDArray[np.float64]]]:
         """The same; a way that is gone but for the last bit of a float64 is gone as a float32."""
         ways = _ways(edges)
-        return lambda z: [Columns.clip((z - low) * per, 0.0, 1.0) for low, per in ways]
+
+        def found(x: NDArray[np.float64]) -> Sequence[NDArray[np.float64]]:
+            z = shaped(x)
+            return [np.clip((z - low) * per, 0.0, 1.0) + 0.0 for low, per in ways]  # + 0.0: no negative zero
+
+        return found
 
 
 def _ways(edges: Sequence[float]) -> list[tuple[float, float]]:
@@ -146,9 +154,8 @@ class Formulas:
         self._season = bool(clock and clock.season)
         if clock:
             self._gap, self._age = _numbers(ops, clock.gap), _numbers(ops, clock.age)
-        self._unasked = [0.0] * (
-            len(spec.clock_names) - len(spec.moment_names)
-        )  # what a *now* row leaves out of the clock
+        left_out = len(spec.clock_names) - len(spec.moment_names)  # of the clock, by a *now* row
+        self._unasked = [0.0] * left_out
         self._counts = [_standardised(ops, number) for number in spec.counts]
         self._numbers = [(_numbers(ops, number), number.flag) for number in spec.numbers]
 
@@ -204,8 +211,7 @@ def _numbers(ops: Ops, number: Number) -> Callable[[Any], Sequence[Any]]:
     standardised = _standardised(ops, number)
     if not number.edges:
         return lambda x: (standardised(x),)
-    parts = ops.parts(number.edges)
-    return lambda x: parts(standardised(x))
+    return ops.parts(standardised, number.edges)
 
 
 def _standardised(ops: Ops, number: Number) -> Callable[[Any], Any]:

@@ -80,9 +80,9 @@ def _truth(field: str, table: Mapping[str, int], value: bool) -> int:
 
 def finite(field: str, value: object) -> float:
     """A finite number as a float; NaN stands for a missing one. Raises `EventError`."""
-    kind = type(value)
     if type(value) is float and not math.isinf(value):
         return value
+    kind = type(value)
     if kind is float or kind is int or (isinstance(value, Real) and kind is not bool):
         number = _float(value)
         if math.isinf(number):

@@ -114,7 +114,7 @@ def test_a_thread_and_a_child_are_caged_as_well() -> None:
 
 @pytest.mark.skipif(not POSSIBLE, reason="the filter is for Linux on x86-64 and 64-bit ARM")
 def test_a_signature_is_checked_without_a_socket_or_a_file(bundle: Path, tmp_path: Path) -> None:
-    serialization = pytest.importorskip("cryptography.hazmat.primitives.serialization")
+    from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     key = Ed25519PrivateKey.generate()

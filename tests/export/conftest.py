@@ -8,7 +8,6 @@ import pytest
 
 import made_up
 from nearsight.backends.reference import NumpyBackend
-from nearsight.cursor import occurrences
 from nearsight.features import Encoder
 from nearsight.heads import BinaryHead, calibrated
 from nearsight.manifest import Manifest, model_id
@@ -24,7 +23,7 @@ from nearsight_training.histories import Histories
 from nearsight_training.run import Run, Source, load_histories, load_run, load_weights, save_run
 
 WINDOW, USERS = 12, 240
-SPEC, HEADS = made_up.spec(), made_up.heads()
+SPEC, HEADS = made_up.spec(counts=()), made_up.heads()
 TRUNK = made_up.trunk(SPEC, HEADS, filters=16, units=24)
 WEIGHTS = made_up.weights(TRUNK, seed=4)
 WEIGHTS["head_kernel"] *= 10  # so that its answers differ as much as a trained model's
@@ -50,8 +49,7 @@ def lived(seed, users=USERS):
     after = rng.integers(1, lengths + 1)
     last = starts + after - 1
     asked = times[last] + np.exp(rng.normal(12, 1, users))
-    counts = [occurrences(codes[:, 0] == code, starts, last + 1) for code in SPEC.counted]
-    ask_codes, ask_numbers = encoder.now_columns(asked - times[last], asked - times[starts], counts)
+    ask_codes, ask_numbers = encoder.now_columns(asked - times[last], asked - times[starts], ())
     following = np.append(codes[1:, 0], -1)
     following[np.append(starts[1:], size) - 1] = -1
     return Histories(

@@ -52,7 +52,7 @@ def test_fine_tuning_keeps_answers_nearer_than_dropping_weights_alone(result, ru
         first, second = (replayed(NumpyBackend(w, run.trunk), run.trunk, test) for w in (source, weights))
         return np.abs(first.heads - second.heads).mean()
 
-    assert apart(result[0]) < 0.9 * apart(cut)
+    assert apart(result[0]) < 0.8 * apart(cut)
 
 
 def test_a_schedule_too_slow_for_a_short_fit_is_an_error(run_path, monkeypatch):

@@ -20,6 +20,7 @@ from shop import KEY, PRICE, START, insight, opened
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="the test asks the system for what only POSIX has")
 MODEL = insight()
+NOBODY = 65_534
 HOLD = """
 import sys, nearsight
 from nearsight.testing import scripted
@@ -224,12 +225,19 @@ def test_a_folder_in_the_place_of_the_file_is_named(tmp_path):
         opened(tmp_path)
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="whoever may do everything isn't refused")
-def test_a_place_that_cant_be_written_is_named(tmp_path):
-    tmp_path.chmod(0o500)
-    with pytest.raises(StoreError, match=r"state\.db can't be used \(Permission denied\)"):
-        opened(tmp_path)
-    tmp_path.chmod(0o700)
+@POSIX
+def test_a_place_that_cant_be_written_is_named():
+    """Whoever may do everything isn't refused, so root becomes nobody for a while."""
+    folder, user = Path(tempfile.mkdtemp()), os.geteuid()
+    folder.chmod(0o555)
+    try:
+        if not user:
+            os.seteuid(NOBODY)
+        with pytest.raises(StoreError, match=r"state\.db can't be used \(Permission denied\)"):
+            opened(folder)
+    finally:
+        os.seteuid(user)
+        folder.rmdir()
 
 
 def test_what_was_moved_aside_and_cant_be_removed_is_named(tmp_path):

@@ -37,9 +37,7 @@ def prepared_with(reset):
         histories.append([(time, str(generator.choice(["look", "ask", "buy"]))) for time in times.tolist()])
     size = sum(map(len, histories))
     fields = {"number": generator.permutation(size).astype(float)}  # tells the events apart
-    with pytest.MonkeyPatch.context() as patch:  # seconds can't be told from parts beyond the last edge
-        patch.setattr(specification, "_edges", lambda values: ())
-        return prepare(make_log(*histories, fields=fields), msgspec.structs.replace(CONFIG, reset=reset))
+    return prepare(make_log(*histories, fields=fields), msgspec.structs.replace(CONFIG, reset=reset))
 
 
 @pytest.fixture(scope="module", params=RESETS, ids=["never", "gap", "events"])
@@ -99,7 +97,11 @@ def test_labels_stay_as_the_full_log_gave_them(prepared):
         assert set(training.fields["number"][begin : begin + training.ask_after[question]].tolist()) <= dropped
 
 
-def test_gaps_and_ages_are_stretched_together_and_within_the_share(prepared):
+@pytest.mark.parametrize("reset", RESETS, ids=["never", "gap", "events"])
+def test_gaps_and_ages_are_stretched_together_and_within_the_share(reset, monkeypatch):
+    """Of numbers that aren't parted: beyond the last edge, parts don't tell the seconds."""
+    monkeypatch.setattr(specification, "_edges", lambda values: ())
+    prepared = prepared_with(reset)
     training, found = varied(prepared, time_jitter=0.2)
     clock = prepared.spec.clock
 
@@ -112,10 +114,7 @@ def test_gaps_and_ages_are_stretched_together_and_within_the_share(prepared):
     assert ratio.min() > 0.799
     assert ratio.max() < 1.201
     assert ratio.std() > 0.08
-    gaps, ages = (
-        seconds(found.numbers, 1, clock.gap),
-        seconds(found.numbers, prepared.spec.number_names.index("age"), clock.age),
-    )
+    gaps, ages = seconds(found.numbers, 1, clock.gap), seconds(found.numbers, 2, clock.age)
     sums = np.cumsum(np.where(found.fresh, 0.0, gaps))
     begins = np.flatnonzero(found.fresh)
     since = sums - np.repeat(sums[begins], np.diff(begins, append=len(sums)))

@@ -83,14 +83,14 @@ def test_order_is_seen_to_matter_where_the_last_event_decides(clueless):
     needs = clueless["buys"].needs
     assert needs["order"].low > 0.01
     assert needs["time"].low < 0.01
-    assert "which event was last matters" in " ".join(verdict("buys", clueless["buys"]))
+    assert "what the last event was matters" in " ".join(verdict("buys", clueless["buys"]))
 
 
 def test_order_is_not_seen_to_matter_where_nothing_does():
     prepared = prepare(shop(500, lambda events, generator: generator.random() < 0.3), CONFIG)
     gate = gates(prepared, lambda test: np.zeros(len(test.codes)))["buys"]
     assert gate.needs["order"].low < 0 < gate.needs["order"].high
-    assert "which event was last isn't seen to matter" in " ".join(verdict("buys", gate))
+    assert "what the last event was isn't seen to matter" in " ".join(verdict("buys", gate))
 
 
 def test_a_chain_beats_a_network_for_which_all_events_are_alike(clueless):

@@ -19,11 +19,11 @@ from nearsight.surprise import WINDOW
 from nearsight_training.alarm import rolling, taken_over
 from nearsight_training.columns import Table
 from nearsight_training.config import Fitting, LogConfig, Size
-from nearsight_training.habits import average, distinct
+from nearsight_training.habits import Difference, average, distinct
 from nearsight_training.metrics import Interval
 from nearsight_training.rates import rate
 from nearsight_training.run import load_histories, load_run, load_weights
-from nearsight_training.segments import LEAST_USERS, clusters, folded, named, told_apart
+from nearsight_training.segments import LEAST_USERS, _names, clusters, folded, named, told_apart
 from nearsight_training.train import train_log
 
 DAY = 86400.0
@@ -217,6 +217,15 @@ def test_of_two_numbers_of_clusters_the_one_is_taken_whose_clusters_differ_in_wh
     found = clusters(embeddings, 1, partial(told_apart, tallied, SPEC))
     assert np.bincount(found.places).tolist() == [60, 30, 30]
     assert not any(segment.name.endswith(")") for segment in named(found, embeddings, tallied, SPEC))
+
+
+def test_the_same_traits_in_another_order_are_the_same_name():
+    def traits(*words):
+        return [Difference(topic=each, words=each, sentence="", deviations=1.0) for each in words]
+
+    told = [traits("many events", "comes back"), traits("comes back", "many events", "mostly buys")]
+    assert _names(told) == ["many events, comes back", "comes back, many events, mostly buys"]
+    assert _names([traits("often", "late"), traits("late", "often")]) == ["often, late", "late, often (2)"]
 
 
 def test_equal_names_get_another_trait_or_a_number():

@@ -208,8 +208,8 @@ def test_a_network_without_memory_of_order_hears_a_count_that_tells_the_answer()
             counts=counts,
             next_event=False,
             size=Size(network="mlp", filters=8, units=8),
-            fitting=Fitting(epochs=8, batch_events=256, learning_rate=2e-2, teach=False, dropout=0.0),
+            fitting=Fitting(epochs=16, batch_events=256, learning_rate=2e-2, teach=False, dropout=0.0),
         )
         found[counts] = learn(prepare(log, config), config).metrics["buys"]
     assert found["visit",]["auc"].low > found[()]["auc"].high
-    assert found["visit",]["log_loss"].value < 0.7 * found[()]["log_loss"].value
+    assert found["visit",]["log_loss"].value < 0.5 * found[()]["log_loss"].value

@@ -22,7 +22,7 @@ from training.conftest import DAY
 from training.test_split import CONFIG, busy_log
 
 TINY = msgspec.structs.replace(
-    CONFIG, size=Size(filters=4, units=4), fitting=Fitting(epochs=1, batch_events=256, learning_rate=2e-2, teach=False)
+    CONFIG, size=Size(filters=4, units=4), fitting=Fitting(epochs=1, batch_events=256, learning_rate=2e-2)
 )
 
 
@@ -64,8 +64,10 @@ def test_tested_users_change_nothing_but_the_figures(trained):
 
 
 def test_validation_users_change_no_weight_within_an_epoch(trained):
-    prepared, config, learned = trained
-    again = learn(turned(prepared, VALIDATION), config)
+    """Without teaching, for which validation says whether trees rank well enough."""
+    prepared, config, _ = trained
+    config = msgspec.structs.replace(config, fitting=msgspec.structs.replace(config.fitting, teach=False))
+    learned, again = learn(prepared, config), learn(turned(prepared, VALIDATION), config)
     assert same(learned.weights, again.weights)
     assert learned.epochs[0].loss == again.epochs[0].loss
     assert learned.epochs[0].validation_loss != again.epochs[0].validation_loss

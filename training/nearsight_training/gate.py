@@ -10,7 +10,7 @@ __all__ = ["ENOUGH", "Gate", "Reliance", "Rival", "compared", "lost", "verdict"]
 
 ENOUGH = 100  # users with the rarer answer; with fewer of them nothing is claimed
 _UNITS = {"auc": "AUC", "log_loss": "log loss", "rmse": "root mean squared error"}
-_PARTS = {"time": "when events happen", "order": "which event was last"}
+_PARTS = {"time": "when events happen", "order": "what the last event was"}
 _RELIES = {
     "order": ("the order of events", "with the events of each test history shuffled"),
     "time": ("when events happen", "with all gaps and ages at their training means"),
@@ -37,7 +37,7 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
 
     `users` are those who tell: who gave the rarer answer, or have a known number or next event. `absent` says which
     models aren't there and why. `needs` says by how much the figure is worse for the same simple model without "time"
-    (gaps, ages) or "order" (which event was last). `relies` says the same of the network as it is, asked without
+    (gaps, ages) or "order" (what the last event was). `relies` says the same of the network as it is, asked without
     "order" or "time" and not trained anew.
     """
 

@@ -211,12 +211,14 @@ def binary_metrics(
     for name in ("accuracy", "precision", "recall", "f1"):
         measures[name] = lambda w, name=name: decisions(labels, probabilities, threshold, w)[name]  # type: ignore[misc]
     telling = informative(labels, clusters)
-    found = {
-        name: bootstrap(measure, clusters, draws, seed, name == "expected_calibration_error", telling)
-        for name, measure in measures.items()
-    }
-    chance = calibration_error_by_chance(labels, probabilities.astype(np.float64), clusters)
-    return {**found, "calibration_error_by_chance": Interval(chance, chance, chance)}
+    found = {}
+    for name, measure in measures.items():
+        is_distance = name == "expected_calibration_error"
+        found[name] = bootstrap(measure, clusters, draws, seed, is_distance, telling)
+        if is_distance:
+            chance = calibration_error_by_chance(labels, probabilities.astype(np.float64), clusters)
+            found["calibration_error_by_chance"] = Interval(chance, chance, chance)
+    return found
 
 
 def binary_measures(labels: Labels, probabilities: Probabilities) -> dict[str, Measure]:

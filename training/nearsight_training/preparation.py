@@ -69,8 +69,15 @@ def prepare_split(log: EventLog, config: LogConfig, split: Plan) -> Prepared:
     training = visible & (split.users == TRAIN)[log.owners]
     if not training.any():
         raise InputError("no user is left to train on: pass a larger log or smaller shares of validation and test")
-    fitted = config.min_users, config.reset, config.groups, config.counts, config.coarsen_seconds
-    spec, notes = fit_spec(log, training, *fitted)
+    spec, notes = fit_spec(
+        log,
+        training,
+        config.min_users,
+        config.reset,
+        config.groups,
+        counts=config.counts,
+        coarsen_seconds=config.coarsen_seconds,
+    )
     log = coarse(log, spec.groups)
     check_columns(log, spec.fields, config.targets, config.trusted)
     histories = _encoded(log, config, split, spec, visible)

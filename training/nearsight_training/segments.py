@@ -57,8 +57,8 @@ def clusters(
 
 def told_apart(tallied: list[Tally], spec: Spec, places: NDArray[np.int64]) -> bool:
     """Whether what the users in each cluster do gives each of them a name of its own."""
-    names = _spoken(distinct(tallied, spec, places))
-    return len(set(names)) == len(names)
+    spoken = _spoken(distinct(tallied, spec, places))
+    return len(set(map(frozenset, spoken))) == len(spoken)
 
 
 def folded(embeddings: Embeddings, places: NDArray[np.int64]) -> tuple[Floats, Floats]:
@@ -101,22 +101,25 @@ def centred(segments: tuple[Segment, ...], embeddings: Embeddings, places: NDArr
 
 
 def _names(traits: list[list[Difference]]) -> list[str]:
-    """A name of each cluster's foremost traits, with a number where it is another's too."""
-    seen: dict[str, int] = {}
+    """A name of each cluster's foremost traits, with a number where another has the same."""
+    seen: dict[frozenset[str], int] = {}
     numbered = []
-    for name in _spoken(traits):
-        seen[name] = seen.get(name, 0) + 1
-        numbered.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    for words in _spoken(traits):
+        same = frozenset(words)
+        seen[same] = seen.get(same, 0) + 1
+        name = ", ".join(words) or "average"
+        numbered.append(name if seen[same] == 1 else f"{name} ({seen[same]})")
     return numbered
 
 
-def _spoken(traits: list[list[Difference]]) -> list[str]:
-    """Each cluster's two foremost traits, more of them where those are another's too."""
+def _spoken(traits: list[list[Difference]]) -> list[tuple[str, ...]]:
+    """The words of each cluster's two foremost traits, of more where another has the same, in whatever order."""
     lengths = [_NAMED_TRAITS] * len(traits)
     for _ in range(1 + max(map(len, traits))):
-        names = [", ".join(_words(each, length)) or "average" for each, length in zip(traits, lengths, strict=True)]
-        lengths = [length + (names.count(name) > 1) for name, length in zip(names, lengths, strict=True)]
-    return names
+        spoken = [tuple(_words(each, length)) for each, length in zip(traits, lengths, strict=True)]
+        sets = list(map(frozenset, spoken))
+        lengths = [length + (sets.count(same) > 1) for same, length in zip(sets, lengths, strict=True)]
+    return spoken
 
 
 def _words(traits: list[Difference], count: int) -> Iterator[str]:
