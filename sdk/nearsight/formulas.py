@@ -47,7 +47,6 @@ class Ops(Protocol):
     def log1p(self, x: Any) -> Any: ...
     def integer(self, x: Any) -> Any: ...
     def where(self, condition: Any, x: Any, otherwise: Any) -> Any: ...
-    def known(self, x: Any, numbers: Sequence[Any]) -> Sequence[Any]: ...
     def parts(self, shaped: Callable[[Any], Any], edges: Sequence[float]) -> Callable[[Any], Sequence[Any]]: ...
 
 
@@ -67,17 +66,19 @@ class Single:
         return x if condition else otherwise
 
     @staticmethod
-    def known(x: float, numbers: Sequence[float]) -> Sequence[float]:
-        """What was made of `x`, or zeros where it is missing."""
-        return numbers if x == x else (0.0,) * len(numbers)
-
-    @staticmethod
     def parts(shaped: Callable[[float], float], edges: Sequence[float]) -> Callable[[float], Sequence[float]]:
-        """How far `shaped(x)` has come between each two edges: all the way below where it lies, no way above."""
+        """How far `shaped(x)` has come between each two edges: all the way below where it lies, no way above.
+
+        No way at all where `x` is missing.
+        """
         inner, ways = tuple(edges[1:-1]), _ways(edges)
         ladder = [((1.0,) * place, low, per, (0.0,) * (len(ways) - place - 1)) for place, (low, per) in enumerate(ways)]
 
+        nothing = (0.0,) * len(ways)
+
         def found(x: float) -> Sequence[float]:
+            if x != x:
+                return nothing
             z = shaped(x)
             below, low, per, above = ladder[bisect_right(inner, z)]
             way = (z - low) * per
@@ -110,11 +111,6 @@ class Columns:
         return chosen
 
     @staticmethod
-    def known(x: NDArray[np.float64], numbers: Sequence[NDArray[np.float64]]) -> Sequence[NDArray[np.float64]]:
-        """The same, value by value."""
-        return [np.where(x == x, number, 0.0) for number in numbers]
-
-    @staticmethod
     def parts(
         shaped: Callable[[NDArray[np.float64]], NDArray[np.float64]], edges: Sequence[float]
     ) -> Callable[[NDArray[np.float64]], Sequence[NDArray[np.float64]]]:
@@ -122,8 +118,9 @@ class Columns:
         ways = _ways(edges)
 
         def found(x: NDArray[np.float64]) -> Sequence[NDArray[np.float64]]:
-            z = shaped(x)
-            return [np.clip((z - low) * per, 0.0, 1.0) + 0.0 for low, per in ways]  # + 0.0: no negative zero
+            z, present = shaped(x), x == x
+            gone = (np.clip((z - low) * per, 0.0, 1.0) for low, per in ways)
+            return [np.where(present, way, 0.0) + 0.0 for way in gone]  # + 0.0: no negative zero
 
         return found
 
@@ -193,13 +190,12 @@ class Formulas:
             row += [ops.season[0][day], ops.season[1][day]]
         if counts:
             row += self._counted(counts)
-        where, known = ops.where, ops.known
         for (numbers, flag), x in zip(self._numbers, values):  # noqa: B905  # in the hot path
-            row += known(x, numbers(x))
+            row += numbers(x)
             if flag:
-                row.append(where(x == x, 0.0, 1.0))
+                row.append(ops.where(x == x, 0.0, 1.0))
         if step is not None:
-            row.append(where(step.value == step.value, _by_position(ops, step), 0.0))
+            row.append(ops.where(step.value == step.value, _by_position(ops, step), 0.0))
         return row
 
     def _counted(self, counts: Sequence[Any]) -> list[Any]:
@@ -207,11 +203,11 @@ class Formulas:
 
 
 def _numbers(ops: Ops, number: Number) -> Callable[[Any], Sequence[Any]]:
-    """What becomes of a value: the standardised number, or its parts where there are edges."""
+    """What becomes of a value: the standardised number, or its parts where there are edges; 0 where it is missing."""
     standardised = _standardised(ops, number)
-    if not number.edges:
-        return lambda x: (standardised(x),)
-    return ops.parts(standardised, number.edges)
+    if number.edges:
+        return ops.parts(standardised, number.edges)
+    return lambda x: (ops.where(x == x, standardised(x), 0.0),)
 
 
 def _standardised(ops: Ops, number: Number) -> Callable[[Any], Any]:
