@@ -25,7 +25,7 @@ LENGTH = 12
 
 
 def trunk_of(kind):
-    spec, heads = made_up.spec(), made_up.heads()
+    spec, heads = made_up.spec(counts=()), made_up.heads()
     return msgspec.structs.replace(made_up.trunk(spec, heads, filters=16, units=20), kind=kind)
 
 
