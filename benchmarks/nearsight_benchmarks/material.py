@@ -27,7 +27,10 @@ _TRAIN, _VALIDATION, _TEST = range(len(SPLITS))
 
 
 class Material(msgspec.Struct, frozen=True):
-    """A run and what was made of it. `weights` have the calibration folded in; `target` counts the yes/no heads."""
+    """A run as its export's passes left it, and what was made of it.
+
+    `weights` have the calibration folded in; `target` counts the yes/no heads.
+    """
 
     run: Run
     artifacts: Path
@@ -62,9 +65,9 @@ class Material(msgspec.Struct, frozen=True):
 def gathered(run_path: Path, bundle_path: Path, config: BenchConfig) -> Material:
     """Read everything. Raises `InputError` or `BundleError` where a part is missing or doesn't belong to the others."""
     run, bundle = load_run(run_path), read_bundle(bundle_path)
+    run, weights = _source(run_path, run, bundle.manifest.model)
     if (bundle.manifest.trunk, bundle.manifest.spec) != (run.trunk, run.spec):
         raise InputError(f"{bundle_path} wasn't exported from {run_path}: pass the bundle of this run, or export again")
-    weights = _weights(run_path, run, bundle.manifest.model)
     binary = [head for head in run.heads if isinstance(head, BinaryHead)]
     head = _head(binary, config.head, run_path)
     target = binary.index(head)
@@ -99,13 +102,14 @@ def _head(heads: Sequence[BinaryHead], wanted: str | None, where: Path) -> Binar
     return heads[names.index(wanted)]
 
 
-def _weights(run_path: Path, run: Run, model: str) -> Weights:
-    """The weights that the artifacts were made from, calibrated: the export's where it left some, else the run's."""
+def _source(run_path: Path, run: Run, model: str) -> tuple[Run, Weights]:
+    """The run and the calibrated weights that the artifacts were made from, or its own where no export left any."""
     folder = run_path / ARTIFACTS
     if not (folder / INDEX).exists():
-        return calibrated(load_weights(run_path), run.heads)
+        return run, calibrated(load_weights(run_path), run.heads)
     index = read_index(run_path)
     if index.model != model:
         raise InputError(f"the bundle and {folder} come from different exports of {run_path}: export again")
     with np.load(folder / "weights.npz", allow_pickle=False) as arrays:
-        return calibrated({name: arrays[name] for name in arrays.files}, index.heads)
+        weights = calibrated({name: arrays[name] for name in arrays.files}, index.heads)
+    return msgspec.structs.replace(run, trunk=index.trunk, heads=index.heads), weights

@@ -9,6 +9,7 @@ import typer
 from nearsight_cli.manual import manual
 from nearsight_cli.output import Json, print_json, print_table, print_text
 from nearsight_export.config import NUMPY, ExportConfig
+from nearsight_export.recipe import RECIPES, MagnitudePruning, read_recipe
 
 if TYPE_CHECKING:
     from nearsight_export.export import Exported
@@ -32,7 +33,7 @@ def register(app: typer.Typer) -> None:
     """Add the command."""
     examples = [
         "nearsight export runs/events",
-        "nearsight export runs/events --variant fp32 --sparsity 0 --only --out shop.nsight",
+        "nearsight export runs/events --recipe exact --only --out shop.nsight",
     ]
     after = "Next: nearsight inspect shows what is inside, and nearsight bench RUN measures it."
     app.command(epilog=manual(examples, after))(export)
@@ -40,13 +41,30 @@ def register(app: typer.Typer) -> None:
 
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)],
+    recipe: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FILE", help=f"Which passes the network goes through: {', '.join(RECIPES)}, or TOML."
+        ),
+    ] = "balanced",
     variant: Annotated[
-        Variant, typer.Option(help="What the bundle holds: floats of 32 or 16 bits, 8-bit weights, or integers only.")
-    ] = Variant(_CHOICE.variant),
+        Variant | None,
+        typer.Option(
+            help="What the bundle holds: floats of 32 or 16 bits, 8-bit weights, or integers only. Without it: what "
+            "the recipe says.",
+            show_default=False,
+        ),
+    ] = None,
     sparsity: Annotated[
-        float,
-        typer.Option(metavar="SHARE", min=0.0, max=0.99, help="The share of large weights to prune; 0 prunes none."),
-    ] = _CHOICE.sparsity or 0.0,
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            min=0.0,
+            max=0.99,
+            help="Instead of the recipe's passes: make this share of the large weights zero; 0 keeps all.",
+            show_default=False,
+        ),
+    ] = None,
     only: Annotated[
         bool, typer.Option("--only", help="Make this variant alone. Without it, all are made for nearsight bench.")
     ] = False,
@@ -69,17 +87,19 @@ def export(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Prune, quantise and convert a run, prove every artifact equal to the trained model, and pack one file.
+    """Compress, quantise and convert a run, prove every artifact equal to the trained model, and pack one file.
 
     Where a proof fails, nothing is written and the exit code is 1.
     """
     from nearsight_cli.progress import Drawn
     from nearsight_export.export import export as exported
 
+    chosen = read_recipe(recipe)
+    precision = variant.value if variant else chosen.variant
     config = ExportConfig(
-        variant=variant.value,
-        variants=(variant.value,) if only else _CHOICE.variants,
-        sparsity=sparsity or None,
+        variant=precision,
+        variants=(precision,) if only else _CHOICE.variants,
+        passes=chosen.passes if sparsity is None else (MagnitudePruning(sparsity=sparsity),) if sparsity else (),
         members=(*_CHOICE.members, NUMPY) if numpy else _CHOICE.members,
         name=name,
         seed=seed,
@@ -102,10 +122,8 @@ def show(result: "Exported", run: Path, json: bool) -> None:
     print_table(title, columns, [_row(artifact) for artifact in result.index.artifacts])
     for artifact, reason in result.index.failures.items():
         print_text(f"{artifact} could not be made: {reason}")
-    if certificate.pruning:
-        numbers = sum(tensor.numbers for tensor in certificate.pruning.tensors.values())
-        zeros = sum(tensor.numbers * tensor.sparsity for tensor in certificate.pruning.tensors.values())
-        print_text(f"\nPruned: {_percent(zeros / numbers, 1)} of {numbers:,} large weights are zero.")
+    for number, report in enumerate(certificate.passes):
+        print_text(f"{'' if number else chr(10)}{report.said[0].upper()}{report.said[1:]}.")
     print_text(f"\n{result.bundle} is ready: {result.bytes / 1000:.0f} kB, {result.variant}.")
     print_text(f"Next: nearsight inspect {result.bundle}, nearsight bench {run}")
 

@@ -8,14 +8,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from nearsight.backends import Backend, choose
 from nearsight.heads import Head, NextEventHead
 from nearsight.segment import Segment, Segments
 from nearsight.surprise import Alarm, excess_bits
-from nearsight.trunk import Weights
-from nearsight_export.certificate import RUNTIMES
 from nearsight_export.exam import Exam
-from nearsight_export.replay import Replay, replayed
+from nearsight_export.passes.model import Model
+from nearsight_export.replay import Replay
 from nearsight_export.reports import BesideFigures
 from nearsight_training.alarm import rolling, vigilance
 from nearsight_training.answers import Walker
@@ -28,11 +26,11 @@ from nearsight_training.segments import centred
 __all__ = ["anchored", "compared"]
 
 
-def anchored(run: Run, before: Weights, after: Weights, heads: tuple[Head, ...], histories: Histories) -> Beside:
-    """What the run offers beside its heads, for the weights `after` a pass; `heads` are those calibrated after it."""
+def anchored(run: Run, before: Model, after: Model, heads: tuple[Head, ...], histories: Histories) -> Beside:
+    """What the run offers beside its heads, for the model `after` its passes; `heads` are those calibrated after it."""
     beside = run.beside
     train, validation, test = (histories.select(SPLITS.index(name)) for name in SPLITS)
-    old, new = Walker(run.trunk, before), Walker(run.trunk, after)
+    old, new = (Walker(model.trunk, model.weights) for model in (before, after))
     if beside.segmentation is not None:
         beside = msgspec.structs.replace(beside, segmentation=_recentred(beside.segmentation, old, new, train))
     head = next((head for head in heads if isinstance(head, NextEventHead) and head.field is None), None)
@@ -42,24 +40,22 @@ def anchored(run: Run, before: Weights, after: Weights, heads: tuple[Head, ...],
     return beside
 
 
-def compared(
-    exam: Exam, before: Backend, trained: Beside, shipped: Beside, artifact: str, content: bytes
-) -> BesideFigures | None:
-    """A step artifact with what is `shipped` beside the trained network `before` with what it had; None without any."""
+def compared(exam: Exam, before: Replay, trained: Beside, after: Replay, shipped: Beside) -> BesideFigures | None:
+    """What is `shipped`, which answers as in `after`, with what the `trained` network had; None without any."""
     if trained.segmentation is None and trained.vigilance is None:
         return None
-    member = artifact.split("/")[1]
-    after = choose(RUNTIMES[member.rpartition(".")[2]][0], {member: content}, exam.trunk)
-    old, new = (replayed(backend, exam.trunk, exam.histories) for backend in (before, after))
     figures = BesideFigures(users=len(exam.histories))
     if trained.segmentation is not None and shipped.segmentation is not None:
         places = (
             Segments(each.segments).places(replay.embeddings)
-            for each, replay in ((trained.segmentation, old), (shipped.segmentation, new))
+            for each, replay in ((trained.segmentation, before), (shipped.segmentation, after))
         )
         figures = msgspec.structs.replace(figures, other_segment=float(np.not_equal(*places).mean()))
     if trained.vigilance is not None and shipped.vigilance is not None:
-        first, second = _flagged(exam, old, trained.vigilance.alarm), _flagged(exam, new, shipped.vigilance.alarm)
+        first, second = (
+            _flagged(exam, replay, each.alarm)
+            for each, replay in ((trained.vigilance, before), (shipped.vigilance, after))
+        )
         figures = msgspec.structs.replace(
             figures, flagged=float(second.mean()), flagged_by_one=float((first != second).mean())
         )

@@ -6,7 +6,7 @@ from nearsight.manifest import Manifest
 from nearsight.trunk import Trunk
 from nearsight_export.beside import judged, proven_beside
 from nearsight_export.questions import percent, question, reads
-from nearsight_export.reports import Certificate, LengthFigures, PruningReport
+from nearsight_export.reports import Certificate, LengthFigures
 from nearsight_training.beside import Beside
 from nearsight_training.metrics import Interval
 from nearsight_training.run import Run
@@ -17,21 +17,15 @@ _FEW = 50  # decisions, below which an AUC says nothing
 _SHARES = ("accuracy", "precision", "recall", "f1", "hits@1", "hits@5")
 
 
-def card(
-    run: Run,
-    manifest: Manifest,
-    metrics: Mapping[str, Mapping[str, Interval]],
-    beside: Beside,
-    certificate: Certificate,
-) -> str:
-    """The model card in Markdown; `metrics` are of the test split, by head and metric."""
+def card(run: Run, manifest: Manifest, certificate: Certificate) -> str:
+    """The model card in Markdown; `run` is as its passes left it."""
     sections = {
         "What it answers": _list(question(head) for head in manifest.heads),
         "What it reads": _list(reads(manifest.spec)) + "\nAnything else that an event carries is dropped unread.\n",
         "What it learned from": _list(f"{name}: {value}" for name, value in run.data.items()),
         "How well it answers": "Figures are of users that training never saw, with 95 % intervals over users.\n\n"
-        + _table(metrics),
-        **_kinds(beside),
+        + _table(run.metrics),
+        **_kinds(run.beside),
         "Limits": _list(_limits(run, manifest, certificate)),
         "How it was made": f"{_network(manifest.trunk)}, trained for {len(run.history)} epochs with seed {run.seed}, "
         f"model {manifest.model}.\n\n" + _list(_made(run, certificate)),
@@ -54,12 +48,6 @@ def _network(trunk: Trunk) -> str:
         "mlp": f"A layer of {filters} units on each event, their mean and a layer of {units} units",
         "vae": f"A variational autoencoder of {filters} units with {units - 1} latent numbers and an anomaly score",
     }[trunk.kind]
-
-
-def _spoken(report: PruningReport) -> str:
-    kernels = dict.fromkeys(name.partition("_")[0] for name in report.tensors)
-    layers = {"conv": "the convolution", "lstm": "the LSTM", "frame": "the first layer", "dense": "the last layer"}
-    return " and ".join(layers[name] for name in kernels)
 
 
 def _list(lines: Iterator[str] | list[str]) -> str:
@@ -98,9 +86,7 @@ def _span(row: LengthFigures) -> str:
 
 def _made(run: Run, certificate: Certificate) -> Iterator[str]:
     yield ", ".join(f"{name} {version}" for name, version in run.versions.items())
-    if certificate.pruning:
-        share, layers = percent(certificate.pruning.target), _spoken(certificate.pruning)
-        yield f"Pruned: {share} of the weights of {layers} are zero."
+    yield from (f"{report.said[0].upper()}{report.said[1:]}." for report in certificate.passes)
     for head, lost in certificate.lost_auc.items():
         yield (
             f"Compression changed the AUC of {head} by {-lost.value:+.4f} "

@@ -3,6 +3,7 @@
 import msgspec
 
 from nearsight.errors import InputError
+from nearsight_export.recipe import RECIPES, Pass
 from nearsight_export.variants import MEMBERS, VARIANTS
 
 __all__ = ["ExportConfig"]
@@ -14,13 +15,13 @@ class ExportConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Which model is made and what the bundle carries.
 
     `variant` is the bundle's precision, `variants` all that are made, proven and kept in the run for benchmarks.
-    `sparsity` is the share of large weights that pruning drops, None for no pruning. `members` are the graphs that the
-    bundle carries; `step.npz` among them lets the SDK run without any runtime. `name` is the run's where it is None.
+    `passes` are what the network goes through before. `members` are the graphs that the bundle carries; `step.npz`
+    among them lets the SDK run without any runtime. `name` is the run's where it is None.
     """
 
     variant: str = "int8"
     variants: tuple[str, ...] = tuple(VARIANTS)
-    sparsity: float | None = 0.5
+    passes: tuple[Pass, ...] = RECIPES["balanced"].passes
     members: tuple[str, ...] = MEMBERS
     name: str | None = None
     seed: int = 1
@@ -32,10 +33,6 @@ class ExportConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                 raise InputError(f"a variant must be one of {', '.join(VARIANTS)}, received {variant!r}")
         if self.variant not in self.variants:
             raise InputError(f"the bundle's variant {self.variant} must be among those that are made: add it")
-        if self.sparsity is not None and not 0 < self.sparsity < 1:
-            raise InputError(
-                f"the sparsity must lie between 0 and 1, received {self.sparsity}: leave it out to prune none"
-            )
         known = (*MEMBERS, NUMPY)
         strange = [member for member in self.members if member not in known]
         if strange or not any(member.startswith("step") for member in self.members):

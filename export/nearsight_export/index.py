@@ -7,7 +7,8 @@ import msgspec
 
 from nearsight.errors import InputError
 from nearsight.heads import Head
-from nearsight_export.reports import Certified, PruningReport
+from nearsight.trunk import Trunk
+from nearsight_export.reports import Certified, PassReport
 
 __all__ = ["ARTIFACTS", "INDEX", "Artifact", "Index", "gzipped", "read_index"]
 
@@ -26,14 +27,15 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Index(msgspec.Struct, frozen=True, kw_only=True):
-    """All artifacts of one export. `weights.npz` beside it holds their source, uncalibrated, which `heads` calibrate.
+    """All artifacts of one export. `weights.npz` beside it holds their source, a `trunk`'s weights, uncalibrated.
 
-    `failures` say why artifacts are missing.
+    `heads` calibrate them. `failures` say why artifacts are missing.
     """
 
     model: str
+    trunk: Trunk
     heads: tuple[Head, ...]
-    pruning: PruningReport | None
+    passes: tuple[PassReport, ...]
     artifacts: tuple[Artifact, ...]
     failures: dict[str, str] = {}
 

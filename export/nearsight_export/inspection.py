@@ -126,8 +126,7 @@ def _proof(content: bytes) -> list[str]:
         lines.append(f"compression changed the AUC of {head} by {-lost.value:+.4f}")
     if found.beside:
         lines += proven_beside(found.beside)
-    if found.pruning:
-        lines.append(f"{percent(found.pruning.target)} of the large weights are zero")
+    lines += [report.said for report in found.passes]
     return lines
 
 

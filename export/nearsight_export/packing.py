@@ -17,7 +17,6 @@ from nearsight_export.config import NUMPY, ExportConfig
 from nearsight_export.reports import Certificate
 from nearsight_export.source import SourceModel
 from nearsight_export.variants import onnx_source
-from nearsight_training.run import Run
 
 __all__ = ["bundled", "manifest_of", "npz", "packed"]
 
@@ -29,28 +28,28 @@ def bundled(config: ExportConfig) -> dict[str, str]:
     return {member: f"{source[member.rpartition('.')[2]]}/{member}" for member in sorted(graphs, key=_rank)}
 
 
-def manifest_of(run: Run, source: SourceModel, config: ExportConfig) -> Manifest:
+def manifest_of(source: SourceModel, config: ExportConfig) -> Manifest:
     """The manifest of a model, its members still to come."""
-    flat = {f"{head}.{name}": found.value for head, kinds in source.metrics.items() for name, found in kinds.items()}
+    run, beside = source.run, source.run.beside
+    flat = {f"{head}.{name}": found.value for head, kinds in run.metrics.items() for name, found in kinds.items()}
     return Manifest(
         name=config.name or run.name,
         model=model_id(source.folded),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         spec=run.spec,
         trunk=run.trunk,
-        heads=source.heads,
+        heads=run.heads,
         window=run.window,
         members={},
         data=run.data,
-        segments=source.beside.segmentation.segments if source.beside.segmentation else (),
-        average=source.beside.average,
-        alarm=source.beside.vigilance.alarm if source.beside.vigilance else None,
+        segments=beside.segmentation.segments if beside.segmentation else (),
+        average=beside.average,
+        alarm=beside.vigilance.alarm if beside.vigilance else None,
         metrics={name: value for name, value in flat.items() if np.isfinite(value)},
     )
 
 
 def packed(
-    run: Run,
     manifest: Manifest,
     source: SourceModel,
     files: Mapping[str, bytes],
@@ -66,7 +65,7 @@ def packed(
         members[NUMPY], precisions[NUMPY] = npz(source.folded), "fp32"
     members["vectors.json"] = msgspec.json.encode(vectors)
     members["certificate.json"] = msgspec.json.format(msgspec.json.encode(certificate), indent=1)
-    members["MODEL_CARD.md"] = card(run, manifest, source.metrics, source.beside, certificate).encode()
+    members["MODEL_CARD.md"] = card(source.run, manifest, certificate).encode()
     return Bundle(msgspec.structs.replace(manifest, members=sealed(members, precisions)), members)
 
 

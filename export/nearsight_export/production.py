@@ -18,8 +18,9 @@ from nearsight_export.exam import Exam
 from nearsight_export.export import Exported
 from nearsight_export.index import ARTIFACTS, INDEX, Artifact, Index, gzipped
 from nearsight_export.packing import bundled, manifest_of, npz, packed
-from nearsight_export.proof import Proof, certificate_of, lost_auc, proven
-from nearsight_export.pruning import sparsity
+from nearsight_export.passes.magnitude import sparsity
+from nearsight_export.proof import Proof, certificate_of, lost_auc, proven, shipped
+from nearsight_export.replay import Replay, replayed
 from nearsight_export.samples import collected
 from nearsight_export.source import SourceModel, compressed, trained_answers
 from nearsight_export.variants import artifacts
@@ -46,14 +47,14 @@ class Production:
 
     def written(self, out: Path) -> Exported:
         """Make, prove and write everything."""
-        source = compressed(self.run, self.weights, self.histories, self.config.sparsity, self.progress)
+        source = compressed(self.run, self.weights, self.histories, self.config.passes, self.progress)
         with tempfile.TemporaryDirectory(dir=self.folder, prefix=f".{ARTIFACTS}.") as temporary:
             files, failures = self._converted(Path(temporary), source)
             return self._proven(source, files, failures, out)
 
     def _converted(self, folder: Path, source: SourceModel) -> tuple[dict[str, bytes], dict[str, str]]:
         """All variants' artifacts, and why others failed. Raises `ConversionError` where the bundle needs one."""
-        run, needed = self.run, bundled(self.config).values()
+        run, needed = source.run, bundled(self.config).values()
         wanted = tuple(dict.fromkeys((*artifacts(self.config.variants), *needed)))
         samples = collected(run.trunk, source.folded, run.window, self._split("train"), self.config.seed)
         prepare(folder, Job(trunk=run.trunk, window=run.window, artifacts=wanted), source.folded, samples)
@@ -66,26 +67,26 @@ class Production:
         return {name: (folder / name).read_bytes() for name in wanted if name not in failures}, failures
 
     def _proven(self, source: SourceModel, files: dict[str, bytes], failures: dict[str, str], out: Path) -> Exported:
-        run, config = self.run, self.config
-        manifest = manifest_of(run, source, config)
+        run, config = source.run, self.config
+        manifest = manifest_of(source, config)
         vectors = invented(manifest, source.folded, config.seed)
         exam = Exam(
             trunk=run.trunk,
-            heads=source.heads,
+            heads=run.heads,
             weights=source.folded,
             histories=self._split("test"),
             window=run.window,
             cutoff=cutoff_of(run.config),
             seed=config.seed,
         )
-        proof = proven(files, exam, trained_answers(run, source, exam.histories), manifest, vectors, self.progress)
+        proof = proven(files, exam, trained_answers(source, exam.histories), manifest, vectors, self.progress)
         chosen = list(bundled(config).values())
-        before = NumpyBackend(calibrated(self.weights, run.heads), run.trunk)
-        lost = lost_auc(exam, before, chosen[0], files[chosen[0]])
-        beside = compared(exam, before, run.beside, source.beside, chosen[0], files[chosen[0]])
-        certificate = certificate_of(exam, proof, source.report, lost, chosen, beside)
-        index = _index(run, manifest.model, source, files, proof, failures)
-        write_bundle(out, packed(run, manifest, source, files, vectors, certificate, config))
+        before, after = self._trained(exam.histories), shipped(exam, chosen[0], files[chosen[0]])
+        lost = lost_auc(exam, before, chosen[0], after)
+        beside = compared(exam, before, self.run.beside, after, run.beside)
+        certificate = certificate_of(exam, proof, source.reports, lost, chosen, beside)
+        index = _index(manifest.model, source, files, proof, failures)
+        write_bundle(out, packed(manifest, source, files, vectors, certificate, config))
         self._keep(index, source, files)
         return Exported(
             bundle=str(out),
@@ -95,6 +96,11 @@ class Production:
             certificate=certificate,
             index=index,
         )
+
+    def _trained(self, histories: Histories) -> Replay:
+        """What the trained network answers, ahead of any pass."""
+        run = self.run
+        return replayed(NumpyBackend(calibrated(self.weights, run.heads), run.trunk), run.trunk, histories)
 
     def _keep(self, index: Index, source: SourceModel, files: dict[str, bytes]) -> None:
         """Put the artifacts into the run, replacing those of an earlier export as a whole."""
@@ -114,10 +120,8 @@ class Production:
         return self.histories.select(SPLITS.index(name))
 
 
-def _index(
-    run: Run, model: str, source: SourceModel, files: dict[str, bytes], proof: Proof, failures: dict[str, str]
-) -> Index:
-    zeros = sparsity(run.trunk, source.weights)
+def _index(model: str, source: SourceModel, files: dict[str, bytes], proof: Proof, failures: dict[str, str]) -> Index:
+    run, zeros = source.run, sparsity(source.run.trunk, source.weights)
     kept = tuple(
         Artifact(
             artifact=artifact,
@@ -129,4 +133,6 @@ def _index(
         )
         for artifact, content in files.items()
     )
-    return Index(model=model, heads=source.heads, pruning=source.report, artifacts=kept, failures=failures)
+    return Index(
+        model=model, trunk=run.trunk, heads=run.heads, passes=source.reports, artifacts=kept, failures=failures
+    )

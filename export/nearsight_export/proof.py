@@ -7,19 +7,18 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from nearsight.backends import Backend, choose
-from nearsight.backends.reference import NumpyBackend
+from nearsight.backends import choose
 from nearsight.conformance import Vectors
 from nearsight.manifest import Manifest
 from nearsight_export.certificate import RUNTIMES, certified, source_error
 from nearsight_export.errors import CertificateError
 from nearsight_export.exam import Exam
-from nearsight_export.replay import replayed
-from nearsight_export.reports import BesideFigures, Certificate, Certified, PruningReport
+from nearsight_export.replay import Replay, replayed
+from nearsight_export.reports import BesideFigures, Certificate, Certified, PassReport
 from nearsight_training.metrics import Interval, auc, paired_difference
 from nearsight_training.progress import SILENT, Progress
 
-__all__ = ["LARGEST_LOSS", "Proof", "certificate_of", "lost_auc", "proven"]
+__all__ = ["LARGEST_LOSS", "Proof", "certificate_of", "lost_auc", "proven", "shipped"]
 
 Floats = NDArray[np.float32]
 LARGEST_LOSS = 0.002  # of AUC against the trained network, beyond what chance explains
@@ -56,14 +55,20 @@ def proven(
     return Proof(error, found)
 
 
-def lost_auc(exam: Exam, before: NumpyBackend, artifact: str, content: bytes) -> dict[str, Interval]:
-    """How much lower a step artifact scores than `before`, the trained network ahead of any pass, by head.
-
-    The intervals of 95 % are over users. Raises `CertificateError` where a whole interval lies above 0.002.
-    """
+def shipped(exam: Exam, artifact: str, content: bytes) -> Replay:
+    """What a step artifact answers, in the runtime that will run it."""
     member = artifact.split("/")[1]
-    after = choose(RUNTIMES[member.rpartition(".")[2]][0], {member: content}, exam.trunk)
-    first, second = _answers(exam, before), _answers(exam, after)
+    backend = choose(RUNTIMES[member.rpartition(".")[2]][0], {member: content}, exam.trunk)
+    return replayed(backend, exam.trunk, exam.histories)
+
+
+def lost_auc(exam: Exam, before: Replay, artifact: str, after: Replay) -> dict[str, Interval]:
+    """How much lower a step artifact scores than the trained network ahead of any pass, by head.
+
+    Given are the replays `before` any pass and `after` all, of the artifact. The intervals of 95 % are over users.
+    Raises `CertificateError` where a whole interval lies above 0.002.
+    """
+    first, second = (np.concatenate([replay.heads, replay.asked]) for replay in (before, after))
     lost = {}
     for paper in exam.papers:
         if len(np.unique(paper.labels)) == 2:
@@ -84,7 +89,7 @@ def lost_auc(exam: Exam, before: NumpyBackend, artifact: str, content: bytes) ->
 def certificate_of(
     exam: Exam,
     proof: Proof,
-    pruning: PruningReport | None,
+    passes: tuple[PassReport, ...],
     lost: Mapping[str, Interval],
     chosen: Sequence[str],
     beside: BesideFigures | None = None,
@@ -95,13 +100,8 @@ def certificate_of(
         events=len(exam.histories.codes),
         questions=len(exam.histories.ask_codes),
         source_error=proof.source_error,
-        pruning=pruning,
+        passes=passes,
         lost_auc=dict(lost),
         artifacts=tuple(proof.artifacts[artifact] for artifact in chosen),
         beside=beside,
     )
-
-
-def _answers(exam: Exam, backend: Backend) -> Floats:
-    replay = replayed(backend, exam.trunk, exam.histories)
-    return np.concatenate([replay.heads, replay.asked])

@@ -1,32 +1,42 @@
 """What passes and proofs report: figures only, and all that the certificate in a bundle holds."""
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from nearsight.conformance import Difference
 from nearsight_export.bounds import Bound
 from nearsight_training.metrics import Interval
 
-__all__ = ["BesideFigures", "Certificate", "Certified", "HeadFigures", "LengthFigures", "PruningReport", "Tensor"]
+__all__ = ["BesideFigures", "Certificate", "Certified", "HeadFigures", "LengthFigures", "PassReport", "Tensor"]
 
 
 class Tensor(msgspec.Struct, frozen=True):
-    """A pruned tensor: how many numbers it holds and the share of them that is zero."""
+    """A tensor after a pass: how many numbers it holds, the share of zeros, and how many of the numbers differ."""
 
     numbers: int
     sparsity: float
+    distinct: int
+
+    @classmethod
+    def of(cls, array: NDArray[np.float32]) -> "Tensor":
+        """Count."""
+        return cls(array.size, float(np.mean(array == 0)), len(np.unique(array)))
 
 
-class PruningReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What pruning reached, by tensor, and what it left alone and why.
+class PassReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a pass did: in words, by tensor, and what it left alone and why.
 
-    `validation_difference` is the mean absolute difference of the probabilities that it left on validation data.
+    `steps` are the optimiser's. `validation_difference` is the mean absolute difference of the probabilities from those
+    of the model that it was taught by, on validation data.
     """
 
-    target: float
+    name: str
+    said: str
     tensors: dict[str, Tensor]
-    skipped: dict[str, str]
-    steps: int
-    validation_difference: float
+    skipped: dict[str, str] = {}
+    steps: int = 0
+    validation_difference: float = 0.0
 
 
 class HeadFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,9 +103,9 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     """The proof that a bundle carries.
 
     It was computed on `histories` held-out histories with `events` events and `questions` questions, none of which is
-    in the bundle. `source_error` is the largest difference between the trained network and the float32 step that the
-    artifacts are compared with. `lost_auc` is, by head, how much lower the bundle's step graph scores than the trained
-    network before any pass, with a 95 % interval over users.
+    in the bundle. `passes` say what was done to the trained network, `source_error` is the largest difference between
+    the outcome and the float32 step that the artifacts are compared with. `lost_auc` is, by head, how much lower the
+    bundle's step graph scores than the trained network before any pass, with a 95 % interval over users.
     """
 
     format: int = 1
@@ -103,7 +113,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     events: int
     questions: int
     source_error: float
-    pruning: PruningReport | None
+    passes: tuple[PassReport, ...] = ()
     lost_auc: dict[str, Interval]
     artifacts: tuple[Certified, ...]
     beside: BesideFigures | None = None

@@ -1,69 +1,76 @@
-"""The model that artifacts are made from: pruned, calibrated again, and what the trained network itself answers."""
+"""The model that artifacts are made from: through its passes, calibrated again, and what its train graph answers."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from nearsight.heads import Head, calibrated
+from nearsight.heads import calibrated
 from nearsight.trunk import Weights
 from nearsight_export.anchoring import anchored
-from nearsight_export.pruning import pruned
-from nearsight_export.reports import PruningReport
+from nearsight_export.passes.model import Desk, Model
+from nearsight_export.recipe import Pass
+from nearsight_export.reports import PassReport
 from nearsight_training.answers import answers, probabilities
-from nearsight_training.beside import Beside
 from nearsight_training.histories import SPLITS, Histories
 from nearsight_training.learning import calibrated_heads, cutoff_of, measured
-from nearsight_training.metrics import Interval
-from nearsight_training.network import assign, build
 from nearsight_training.progress import Progress
 from nearsight_training.run import Run
 
-__all__ = ["SourceModel", "compressed", "trained_answers"]
-
-Metrics = dict[str, dict[str, Interval]]
+__all__ = ["SourceModel", "compressed", "passed", "trained_answers"]
 
 
 @dataclass(frozen=True)
 class SourceModel:
-    """Canonical weights, uncalibrated, with the heads that calibrate them and what is offered beside these.
+    """A run as its passes left it, canonical weights, uncalibrated, and what the passes report.
 
-    `metrics` are of the test split.
+    The run's trunk, heads, figures of the test split and what is offered beside the heads are those after the passes.
     """
 
+    run: Run
     weights: Weights
-    heads: tuple[Head, ...]
-    metrics: Metrics
-    report: PruningReport | None
-    beside: Beside = field(default_factory=Beside)
+    reports: tuple[PassReport, ...] = ()
 
     @property
     def folded(self) -> Weights:
         """The weights with the calibration in them."""
-        return calibrated(self.weights, self.heads)
+        return calibrated(self.weights, self.run.heads)
 
 
 def compressed(
-    run: Run, weights: Weights, histories: Histories, sparsity: float | None, progress: Progress
+    run: Run, weights: Weights, histories: Histories, passes: tuple[Pass, ...], progress: Progress
 ) -> SourceModel:
     """The run's model after the passes; calibration and thresholds are fitted anew on validation if any ran."""
-    if sparsity is None:
-        return SourceModel(weights, run.heads, run.metrics, None, run.beside)
-    found, report = pruned(run, weights, histories, sparsity, progress)
-    model = build(run.trunk, asks=True)
-    assign(model, found)
-    validation, test = (histories.select(SPLITS.index(name)) for name in ("validation", "test"))
-    cutoff = cutoff_of(run.config)
-    heads = calibrated_heads(run.heads, validation, answers(model, validation), run.config)
-    metrics = measured(heads, test, answers(model, test), cutoff)
-    return SourceModel(found, heads, metrics, report, anchored(run, weights, found, heads, histories))
+    if not passes:
+        return SourceModel(run, weights)
+    before, reports = Model(run.trunk, weights), []
+    model, desk = before, Desk.of(run, histories)
+    for each in passes:
+        model, report = passed(each, model, desk, progress)
+        reports.append(report)
+    graph, test = model.graph(), histories.select(SPLITS.index("test"))
+    heads = calibrated_heads(run.heads, desk.validation, answers(graph, desk.validation), run.config)
+    after = msgspec.structs.replace(
+        run,
+        trunk=model.trunk,
+        heads=heads,
+        metrics=measured(heads, test, answers(graph, test), cutoff_of(run.config)),
+        beside=anchored(run, before, model, heads, histories),
+    )
+    return SourceModel(after, model.weights, tuple(reports))
 
 
-def trained_answers(run: Run, source: SourceModel, histories: Histories) -> NDArray[np.float32]:
+def passed(each: Pass, model: Model, desk: Desk, progress: Progress) -> tuple[Model, PassReport]:
+    """What a declared pass makes of a model."""
+    from nearsight_export.passes import magnitude
+
+    return magnitude.pruned(model, desk, each.sparsity, progress)
+
+
+def trained_answers(source: SourceModel, histories: Histories) -> NDArray[np.float32]:
     """The probabilities `(E + Q, O)` that the train graph itself gives with the source's weights."""
-    model = build(run.trunk, asks=True)
-    assign(model, source.weights)
-    given = answers(model, histories)
+    given = answers(Model(source.run.trunk, source.weights).graph(), histories)
     logits = np.concatenate([given.events, given.asks])
-    columns = [probabilities(logits, head).reshape(len(logits), -1) for head in source.heads]
+    columns = [probabilities(logits, head).reshape(len(logits), -1) for head in source.run.heads]
     return np.concatenate(columns, 1).astype(np.float32)

@@ -32,6 +32,6 @@ def job(tmp_path_factory):
     folder = tmp_path_factory.mktemp("job")
     train_log(third, CONFIG, folder / "run")
     members = ("step.tflite", "step.onnx", "step.npz")
-    chosen = ExportConfig(variant="fp32", variants=("fp32",), sparsity=None, members=members)
+    chosen = ExportConfig(variant="fp32", variants=("fp32",), passes=(), members=members)
     export(folder / "run", chosen, folder / "model.nsight")
     return Job(folder / "run", folder / "model.nsight")

@@ -162,6 +162,6 @@ def made(run_path, tmp_path_factory):
         exam=exam,
         manifest=manifest,
         vectors=invented(manifest, folded, 1),
-        trained=trained_answers(run, SourceModel(weights, run.heads, {}, None), exam.histories),
+        trained=trained_answers(SourceModel(run, weights), exam.histories),
         files={name: (folder / name).read_bytes() for name in EVERYTHING},
     )

@@ -107,7 +107,7 @@ def test_the_certificate_tells_figures_bounds_and_reasons(exported, bundle):
         assert len(entry.bound.reason) > 80
     assert found.source_error <= 1e-5
     assert set(found.lost_auc) == {"purchase", "cart"}
-    assert found.pruning.target == 0.5
+    assert [report.name for report in found.passes] == ["magnitude_pruning"]
 
 
 def test_no_users_event_is_in_the_bundle(exported, bundle, run_path):
@@ -133,7 +133,7 @@ def test_inspect_says_it_in_words_without_tensorflow(exported):
     assert "price, a number from 0 to 500, by its logarithm" in text
     assert re.search(r"step\.tflite, [\d.]+ kB, int8: 8-bit weights", text)
     assert re.search(r"int8/step\.tflite lies within 0\.\d+ \(allowed 0\.1\)", text)
-    assert "50 % of the large weights are zero" in text
+    assert "50 % of the weights of the convolution and the LSTM are zero" in text
     code = (
         "import sys; from nearsight_export.inspection import inspect; print(inspect(sys.argv[1])); "
         "strange = {'tensorflow', 'onnxruntime', 'ai_edge_litert', 'polars', 'sklearn'} & set(sys.modules); "
@@ -213,7 +213,7 @@ def test_the_card_is_for_people(bundle):
     assert "mustn't decide alone" in card
 
 
-QUICK = ExportConfig(variant="fp32", variants=("fp32",), sparsity=None, members=("step.onnx", "step.npz"))
+QUICK = ExportConfig(variant="fp32", variants=("fp32",), passes=(), members=("step.onnx", "step.npz"))
 
 
 def listed(folder):
@@ -258,8 +258,6 @@ def test_a_missing_variant_is_told_unless_the_bundle_needs_it(run_path, tmp_path
     [
         ({"variant": "int4"}, r"one of fp32, fp16, int8, int8-full, received 'int4'"),
         ({"variant": "fp16", "variants": ("fp32",)}, "must be among those that are made"),
-        ({"sparsity": 1.0}, r"between 0 and 1, received 1\.0"),
-        ({"sparsity": float("nan")}, "between 0 and 1"),
         ({"members": ("window.tflite",)}, "needs a step graph"),
         ({"members": ("step.tflite", "step.exe")}, "members are among"),
     ],

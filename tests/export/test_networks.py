@@ -11,7 +11,8 @@ from nearsight.backends.reference import NumpyBackend
 from nearsight_export.config import ExportConfig
 from nearsight_export.export import export
 from nearsight_export.making import Maker
-from nearsight_export.pruning import pruned
+from nearsight_export.passes.magnitude import pruned
+from nearsight_export.passes.model import Desk, Model
 from nearsight_export.samples import Samples
 from nearsight_export.variants import MEMBERS
 from nearsight_export.windows import Windows, loaded_window
@@ -100,7 +101,9 @@ def test_a_window_answers_as_the_step_at_every_length(rolled, artifact):
 
 def test_pruning_reaches_its_target_or_says_why_not(run):
     source = load_run(run)
-    weights, report = pruned(source, load_weights(run), load_histories(run).take(np.arange(0, 240, 10)), 0.5)
+    desk = Desk.of(source, load_histories(run).take(np.arange(0, 240, 10)))
+    model, report = pruned(Model(source.trunk, load_weights(run)), desk, 0.5)
+    weights = model.weights
     assert {name: array.shape for name, array in weights.items()} == source.trunk.weight_shapes
     named = {name.partition("/")[0] for name in report.tensors}
     assert named | set(report.skipped) == set(weights)
@@ -111,7 +114,7 @@ def test_pruning_reaches_its_target_or_says_why_not(run):
 
 def test_a_run_ends_in_a_bundle_that_every_runtime_reads_and_resumes(run, tmp_path):
     out, members = tmp_path / "kind.nsight", (*MEMBERS, "step.npz")
-    done = export(run, ExportConfig(variants=("int8",), sparsity=None, members=members), out)
+    done = export(run, ExportConfig(variants=("int8",), passes=(), members=members), out)
     assert done.certificate.source_error <= 1e-5
     readings, blob = {}, None
     for runtime in ("numpy", "litert", "onnx"):

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from nearsight.backends.reference import NumpyBackend
-from nearsight_export import pruning
 from nearsight_export.errors import SparsityError
-from nearsight_export.pruning import pruned
+from nearsight_export.passes import magnitude
+from nearsight_export.passes.magnitude import pruned
+from nearsight_export.passes.model import Desk, Model
 from nearsight_export.replay import replayed
 from nearsight_training.run import load_histories, load_run, load_weights
 
@@ -14,9 +15,15 @@ TARGET = 0.7
 LARGE = ("conv_kernel", "lstm_kernel")
 
 
+def pruned_run(run_path):
+    run = load_run(run_path)
+    model, report = pruned(Model(run.trunk, load_weights(run_path)), Desk.of(run, load_histories(run_path)), TARGET)
+    return model.weights, report
+
+
 @pytest.fixture(scope="module")
 def result(run_path):
-    return pruned(load_run(run_path), load_weights(run_path), load_histories(run_path), TARGET)
+    return pruned_run(run_path)
 
 
 def test_the_sparsity_of_the_stripped_weights_is_counted(result, run_path):
@@ -57,7 +64,7 @@ def test_fine_tuning_keeps_answers_nearer_than_dropping_weights_alone(result, ru
 
 def test_a_schedule_too_slow_for_a_short_fit_is_an_error(run_path, monkeypatch):
     """tfmot's default looks at the weights every 100 steps: this fit has fewer and would prune nothing."""
-    tools = pruning.sparsity_tools
-    monkeypatch.setattr(pruning, "_schedule", lambda target, ramp: tools.PolynomialDecay(0.0, target, 1, 1000))
+    tools = magnitude.sparsity_tools
+    monkeypatch.setattr(magnitude, "_schedule", lambda target, ramp: tools.PolynomialDecay(0.0, target, 1, 1000))
     with pytest.raises(SparsityError, match=r"conv_kernel has a sparsity of 0\.000 where 0\.700 was asked for"):
-        pruned(load_run(run_path), load_weights(run_path), load_histories(run_path), TARGET)
+        pruned_run(run_path)
