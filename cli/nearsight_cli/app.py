@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from nearsight import __version__
-from nearsight_cli import aggregate, bench, datasets, demo, export, init, inspect, predict, train, trust, tune
+from nearsight_cli import aggregate, bench, compress, datasets, demo, export, init, inspect, predict, train, trust, tune
 from nearsight_cli.manual import manual
 
 __all__ = ["app"]
@@ -41,5 +41,5 @@ def nearsight(
     """
 
 
-for command in (demo, datasets, init, train, tune, export, inspect, trust, predict, aggregate, bench):
+for command in (demo, datasets, init, train, tune, export, compress, inspect, trust, predict, aggregate, bench):
     command.register(app)

@@ -110,6 +110,6 @@ def show(tuned: "Tuned", out: Path, json: bool) -> None:
 def _row(trial: "Trial", tuned: "Tuned") -> list[str]:
     score, pace, size = trial.values
     figures = [f"{abs(score):.4f}", f"{trial.p50_us:.1f}", f"{pace:.2f}", f"{size / 1000:.1f}"]
-    chosen = [f"{trial.choices[name]:.3g}" if name in trial.choices else "" for name in _SHOWN]
+    chosen = [f"{float(trial.choices[name]):.3g}" if name in trial.choices else "" for name in _SHOWN]
     marks = {tuned.default: "default", tuned.best: "best", tuned.recommended: "taken"}
     return [f"{trial.number} {marks.get(trial.number, '')}".strip(), *figures, *chosen]

@@ -1,10 +1,8 @@
 """One trial of a search: train a network, convert its step to 8-bit weights, judge that file and time it."""
 
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,13 +10,11 @@ import numpy as np
 from nearsight.backends import Backend, choose
 from nearsight.heads import calibrated
 from nearsight.trunk import Trunk
-from nearsight_export.conversion import Job, convert, prepare
-from nearsight_export.errors import ConversionError
+from nearsight_export.conversion import converted
 from nearsight_export.judge import Judge
 from nearsight_export.pace import Pace, raced
 from nearsight_export.recommendation import Trial, is_behind
 from nearsight_export.replay import Replay, replayed
-from nearsight_export.samples import Samples
 from nearsight_training.answers import answers
 from nearsight_training.config import LogConfig
 from nearsight_training.fit import fit, seeded
@@ -82,7 +78,7 @@ class Attempts:
         watch = _Watch(self, config, earlier, deadline, is_free=reference is None)
         weights = self._trained(config, trunk, watch, progress)
         progress.advance("converting")
-        artifact = _converted(trunk, weights, config.window)
+        artifact = converted(trunk, weights, config.window, _ARTIFACT)
         progress.advance("judging and timing")
         mine = self.backend(config, artifact)
         other = mine if reference is None else self.backend(*reference)
@@ -150,27 +146,3 @@ class _Watch:
 def _weights(trunk: Trunk) -> int:
     """How many weights a network has."""
     return sum(int(np.prod(shape)) for shape in trunk.weight_shapes.values())
-
-
-def _converted(trunk: Trunk, weights: dict[str, Any], window: int) -> bytes:
-    """The step graph with 8-bit weights. Raises `ConversionError`."""
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        prepare(folder, Job(trunk=trunk, window=window, artifacts=(_ARTIFACT,)), weights, _no_samples(trunk))
-        failures = convert(folder)
-        if failures:
-            raise ConversionError(f"{_ARTIFACT} couldn't be converted ({failures[_ARTIFACT]})")
-        return (folder / _ARTIFACT).read_bytes()
-
-
-def _no_samples(trunk: Trunk) -> Samples:
-    """Nothing: only integer graphs are calibrated."""
-    codes, numbers = np.zeros((0, len(trunk.code_sizes)), np.int32), np.zeros((0, trunk.numbers), np.float32)
-    return Samples(
-        step_codes=codes,
-        step_numbers=numbers,
-        step_states=np.zeros((0, trunk.state_size), np.float32),
-        window_codes=codes[np.newaxis, :],
-        window_numbers=numbers[np.newaxis, :],
-        window_lengths=np.zeros(0, np.int32),
-    )

@@ -6,6 +6,7 @@ standard output which one it is at: TensorFlow is loaded once for all of them.
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from nearsight_export.errors import ConversionError
 from nearsight_export.samples import Samples
 from nearsight_training.progress import SILENT, Progress
 
-__all__ = ["COMMAND", "Job", "convert", "prepare"]
+__all__ = ["COMMAND", "Job", "convert", "converted", "prepare"]
 
 COMMAND = (sys.executable, "-m", "nearsight_export.conversion")
 _JOB, _WEIGHTS, _SAMPLES = "job.json", "weights.npz", "samples.npz"
@@ -58,6 +59,18 @@ def convert(folder: Path, progress: Progress = SILENT, command: Sequence[str] = 
             progress.advance(f"failed: {reason}")
     progress.finish(f"{len(job.artifacts) - len(failures)} artifacts")
     return failures
+
+
+def converted(trunk: Trunk, weights: Weights, window: int, artifact: str, samples: Samples | None = None) -> bytes:
+    """One artifact of calibrated weights; integer graphs need `samples`. Raises `ConversionError`."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        job = Job(trunk=trunk, window=window, artifacts=(artifact,))
+        prepare(folder, job, weights, samples or Samples.none(trunk))
+        failures = convert(folder)
+        if failures:
+            raise ConversionError(f"{artifact} couldn't be converted ({failures[artifact]})")
+        return (folder / artifact).read_bytes()
 
 
 def _worked_off(folder: Path, left: list[str], progress: Progress, command: Sequence[str]) -> str:

@@ -25,10 +25,13 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
     index: Index
 
 
-def export(run_path: Path, config: ExportConfig, out: Path, progress: Progress = SILENT) -> Exported:
+def export(
+    run_path: Path, config: ExportConfig, out: Path, progress: Progress = SILENT, cache: Path | None = None
+) -> Exported:
     """Prune, convert, prove and pack the run at `run_path` into the bundle `out`.
 
-    All variants' artifacts are kept in `run_path/artifacts`. Raises `InputError` where the run or the configuration
+    All variants' artifacts are kept in `run_path/artifacts`. What passes made is taken from the folder `cache` where it
+    is there already, and kept in it. Raises `InputError` where the run or the configuration
     can't be used, `SparsityError` and `ConversionError` where a pass fails, and `CertificateError` where an artifact
     doesn't equal its source; nothing is written then.
     """
@@ -36,6 +39,8 @@ def export(run_path: Path, config: ExportConfig, out: Path, progress: Progress =
     if out.is_dir():
         raise InputError(f"{out} is a folder: pass the name of a file such as {out}/model.nsight")
     run, weights, histories = load_run(run_path), load_weights(run_path), load_histories(run_path)
+    from nearsight_export.passes.cache import Cache
     from nearsight_export.production import Production
 
-    return Production(run_path, run, weights, histories, config, progress).written(out)
+    kept = Cache(cache) if cache else None
+    return Production(run_path, run, weights, histories, config, progress, kept).written(out)

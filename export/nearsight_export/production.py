@@ -18,6 +18,7 @@ from nearsight_export.exam import Exam
 from nearsight_export.export import Exported
 from nearsight_export.index import ARTIFACTS, INDEX, Artifact, Index, gzipped
 from nearsight_export.packing import bundled, manifest_of, npz, packed
+from nearsight_export.passes.cache import Cache
 from nearsight_export.passes.magnitude import sparsity
 from nearsight_export.proof import Proof, certificate_of, lost_auc, proven, shipped
 from nearsight_export.replay import Replay, replayed
@@ -37,9 +38,16 @@ class Production:
     """One export of one run."""
 
     def __init__(
-        self, folder: Path, run: Run, weights: Weights, histories: Histories, config: ExportConfig, progress: Progress
+        self,
+        folder: Path,
+        run: Run,
+        weights: Weights,
+        histories: Histories,
+        config: ExportConfig,
+        progress: Progress,
+        cache: Cache | None = None,
     ) -> None:
-        self.folder, self.run, self.config, self.progress = folder, run, config, progress
+        self.folder, self.run, self.config, self.progress, self.cache = folder, run, config, progress, cache
         self.weights, self.histories = weights, histories
         for name in ("train", "validation", "test"):
             if not len(self._split(name)):
@@ -47,7 +55,7 @@ class Production:
 
     def written(self, out: Path) -> Exported:
         """Make, prove and write everything."""
-        source = compressed(self.run, self.weights, self.histories, self.config.passes, self.progress)
+        source = compressed(self.run, self.weights, self.histories, self.config.passes, self.progress, self.cache)
         with tempfile.TemporaryDirectory(dir=self.folder, prefix=f".{ARTIFACTS}.") as temporary:
             files, failures = self._converted(Path(temporary), source)
             return self._proven(source, files, failures, out)

@@ -18,7 +18,7 @@ from nearsight_export.reports import BesideFigures, Certificate, Certified, Pass
 from nearsight_training.metrics import Interval, auc, paired_difference
 from nearsight_training.progress import SILENT, Progress
 
-__all__ = ["LARGEST_LOSS", "Proof", "certificate_of", "lost_auc", "proven", "shipped"]
+__all__ = ["LARGEST_LOSS", "Proof", "certificate_of", "losses", "lost_auc", "proven", "shipped"]
 
 Floats = NDArray[np.float32]
 LARGEST_LOSS = 0.002  # of AUC against the trained network, beyond what chance explains
@@ -68,6 +68,19 @@ def lost_auc(exam: Exam, before: Replay, artifact: str, after: Replay) -> dict[s
     Given are the replays `before` any pass and `after` all, of the artifact. The intervals of 95 % are over users.
     Raises `CertificateError` where a whole interval lies above 0.002.
     """
+    lost = losses(exam, before, after)
+    for name, interval in lost.items():
+        if interval.low > LARGEST_LOSS:
+            raise CertificateError(
+                f"{artifact}: {name} loses {interval.value:.4f} of AUC against the trained network where at most "
+                f"{LARGEST_LOSS} is allowed: no bundle was written; pass a lower --sparsity (0 prunes nothing) or "
+                "another --variant"
+            )
+    return lost
+
+
+def losses(exam: Exam, before: Replay, after: Replay) -> dict[str, Interval]:
+    """How much lower each head scores in `after` than in `before`, with paired intervals of 95 % over users."""
     first, second = (np.concatenate([replay.heads, replay.asked]) for replay in (before, after))
     lost = {}
     for paper in exam.papers:
@@ -75,13 +88,6 @@ def lost_auc(exam: Exam, before: Replay, artifact: str, after: Replay) -> dict[s
             old, new = (x[paper.decisions, paper.head.start].astype(np.float64) for x in (first, second))
             lost[paper.head.name] = paired_difference(
                 partial(auc, paper.labels, old), partial(auc, paper.labels, new), paper.owners, _DRAWS
-            )
-    for name, interval in lost.items():
-        if interval.low > LARGEST_LOSS:
-            raise CertificateError(
-                f"{artifact}: {name} loses {interval.value:.4f} of AUC against the trained network where at most "
-                f"{LARGEST_LOSS} is allowed: no bundle was written; pass a lower --sparsity (0 prunes nothing) or "
-                "another --variant"
             )
     return lost
 

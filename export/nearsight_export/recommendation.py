@@ -28,7 +28,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
     number: int
     state: str
-    choices: dict[str, int | float]
+    choices: Mapping[str, int | float | str]
     seconds: float
     score: float | None = None
     early: float | None = None
@@ -87,7 +87,7 @@ def verdict(trial: Trial, default: Trial, against: Against, figure: str) -> str:
     """The recommendation in a sentence."""
     if trial.number == default.number:
         return f"Keep the default configuration: it has {RULE.format(figure=figure)}."
-    choices = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in trial.choices.items())
+    choices = ", ".join(f"{name.replace('_', ' ')} {_short(value)}" for name, value in trial.choices.items())
     change, sign = against.change, 1 if figure == "AUC" else -1  # a score is minus a log loss
     low, high = sorted((sign * change.low, sign * change.high))
     changed = f"{sign * change.value:+.4f} ({low:+.4f} to {high:+.4f})".replace("-", "−")
@@ -96,6 +96,10 @@ def verdict(trial: Trial, default: Trial, against: Against, figure: str) -> str:
         f"takes {against.time:.2f} times as long, and validation {figure} changes by {changed}. "
         f"It has {RULE.format(figure=figure)}."
     )
+
+
+def _short(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.4g}"
 
 
 def _beats(one: Trial, other: Trial) -> bool:

@@ -29,6 +29,19 @@ class Samples(msgspec.Struct, frozen=True, kw_only=True):
     window_numbers: NDArray[np.float32]  # (m, T, N)
     window_lengths: NDArray[np.int32]  # (m,)
 
+    @classmethod
+    def none(cls, trunk: Trunk) -> "Samples":
+        """Nothing, which is enough for all but integer graphs."""
+        codes, numbers = np.zeros((0, len(trunk.code_sizes)), np.int32), np.zeros((0, trunk.numbers), np.float32)
+        return cls(
+            step_codes=codes,
+            step_numbers=numbers,
+            step_states=np.zeros((0, trunk.state_size), np.float32),
+            window_codes=codes[np.newaxis, :],
+            window_numbers=numbers[np.newaxis, :],
+            window_lengths=np.zeros(0, np.int32),
+        )
+
     def steps(self) -> list[Mapping[str, Any]]:
         """The step graph's inputs in batches of one size, which the calibrator wants; the last one wraps around."""
         size = len(self.step_codes)

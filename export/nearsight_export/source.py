@@ -6,9 +6,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from nearsight.heads import calibrated
+from nearsight.heads import Head, calibrated
 from nearsight.trunk import Weights
 from nearsight_export.anchoring import anchored
+from nearsight_export.passes.cache import Cache
 from nearsight_export.passes.model import Desk, Model
 from nearsight_export.recipe import Pass
 from nearsight_export.reports import PassReport
@@ -18,7 +19,7 @@ from nearsight_training.learning import calibrated_heads, cutoff_of, measured
 from nearsight_training.progress import Progress
 from nearsight_training.run import Run
 
-__all__ = ["SourceModel", "compressed", "passed", "trained_answers"]
+__all__ = ["SourceModel", "compressed", "passed", "recalibrated", "through", "trained_answers"]
 
 
 @dataclass(frozen=True)
@@ -39,18 +40,20 @@ class SourceModel:
 
 
 def compressed(
-    run: Run, weights: Weights, histories: Histories, passes: tuple[Pass, ...], progress: Progress
+    run: Run,
+    weights: Weights,
+    histories: Histories,
+    passes: tuple[Pass, ...],
+    progress: Progress,
+    cache: Cache | None = None,
 ) -> SourceModel:
     """The run's model after the passes; calibration and thresholds are fitted anew on validation if any ran."""
     if not passes:
         return SourceModel(run, weights)
-    before, reports = Model(run.trunk, weights), []
-    model, desk = before, Desk.of(run, histories)
-    for each in passes:
-        model, report = passed(each, model, desk, progress)
-        reports.append(report)
+    before, desk = Model(run.trunk, weights), Desk.of(run, histories)
+    model, reports = through(passes, before, desk, progress, cache)
     graph, test = model.graph(), histories.select(SPLITS.index("test"))
-    heads = calibrated_heads(run.heads, desk.validation, answers(graph, desk.validation), run.config)
+    heads = recalibrated(model, desk)
     after = msgspec.structs.replace(
         run,
         trunk=model.trunk,
@@ -58,7 +61,28 @@ def compressed(
         metrics=measured(heads, test, answers(graph, test), cutoff_of(run.config)),
         beside=anchored(run, before, model, heads, histories),
     )
-    return SourceModel(after, model.weights, tuple(reports))
+    return SourceModel(after, model.weights, reports)
+
+
+def through(
+    passes: tuple[Pass, ...], model: Model, desk: Desk, progress: Progress, cache: Cache | None = None
+) -> tuple[Model, tuple[PassReport, ...]]:
+    """What passes make of the run's network, one after another, and what each reports."""
+    reports: tuple[PassReport, ...] = ()
+    for number, each in enumerate(passes, 1):
+        known = cache.found(passes[:number]) if cache else None
+        if known is None:
+            model, report = passed(each, model, desk, progress)
+            known = model, (*reports, report)
+            if cache:
+                cache.keep(passes[:number], *known)
+        model, reports = known
+    return model, reports
+
+
+def recalibrated(model: Model, desk: Desk) -> tuple[Head, ...]:
+    """The run's heads with calibration and thresholds fitted anew on validation."""
+    return calibrated_heads(desk.run.heads, desk.validation, answers(model.graph(), desk.validation), desk.run.config)
 
 
 def passed(each: Pass, model: Model, desk: Desk, progress: Progress) -> tuple[Model, PassReport]:

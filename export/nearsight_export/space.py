@@ -1,5 +1,6 @@
 """What a search may choose for a log: a small space around the default configuration, which is always inside of it."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -61,7 +62,7 @@ class Space:
                 found[name] = trial.suggest_categorical(name, self.choices[name])
         return found
 
-    def configured(self, choices: dict[str, Any]) -> LogConfig:
+    def configured(self, choices: Mapping[str, Any]) -> LogConfig:
         """The configuration with these choices."""
         size = {name: choices[name] for name in _SIZE if name in choices}
         fitting = {name: choices[name] for name in _FITTING if name in choices}

@@ -1,6 +1,6 @@
 """A search's memory: optuna's journal in the folder, which a later call goes on with."""
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,8 +12,6 @@ from optuna.trial import TrialState
 
 from nearsight.errors import InputError
 from nearsight_export.recommendation import Trial
-from nearsight_training.config import LogConfig
-from nearsight_training.train import sha256
 
 __all__ = ["JOURNAL", "Study", "check_folder"]
 
@@ -30,9 +28,12 @@ def check_folder(folder: Path) -> None:
 
 
 class Study:
-    """The trials of one search. Opening it makes the folder, or refuses it with `InputError`."""
+    """The trials of one search. Opening it makes the folder, or refuses it with `InputError`.
 
-    def __init__(self, folder: Path, source: Path, config: LogConfig) -> None:
+    `subject` is what the trials are about, in terms of JSON: a folder goes on only with the same.
+    """
+
+    def __init__(self, folder: Path, subject: Mapping[str, Any], seed: int) -> None:
         check_folder(folder)
         optuna.logging.disable_default_handler()
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -45,10 +46,10 @@ class Study:
             self._study = optuna.load_study(storage=storage, study_name=_NAME)
         except (ValueError, KeyError) as error:
             raise InputError(f"{path} is damaged ({error}): pass another --out, or delete it") from error
-        self._check_subject(folder, source, config)
+        self._check_subject(folder, subject)
         for left in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             self._study.tell(left.number, state=TrialState.FAIL)  # its process ended in the middle of it
-        seed = (config.fitting.seed + len(self._study.trials)) % 2**32  # or a later call would draw the same ones again
+        seed = (seed + len(self._study.trials)) % 2**32  # or a later call would draw the same ones again
         self._study.sampler = optuna.samplers.TPESampler(n_startup_trials=_STARTING, multivariate=True, seed=seed)
 
     @property
@@ -57,10 +58,10 @@ class Study:
         found = [trial.user_attrs.get(_FOUND) for trial in self._study.get_trials(deepcopy=False)]
         return tuple(msgspec.convert(each, Trial) for each in found if each is not None)
 
-    def begun(self, first: dict[str, Any] | None = None) -> optuna.trial.Trial:
+    def begun(self, first: Mapping[str, Any] | None = None) -> optuna.trial.Trial:
         """The next trial; `first` are the choices that it shall make."""
         if first is not None:
-            self._study.enqueue_trial(first)
+            self._study.enqueue_trial(dict(first))
         return self._study.ask()
 
     def ended(self, trial: optuna.trial.Trial, found: Trial) -> None:
@@ -71,19 +72,14 @@ class Study:
         else:
             self._study.tell(trial, state=TrialState.FAIL)
 
-    def _check_subject(self, folder: Path, source: Path, config: LogConfig) -> None:
-        """Raises `InputError` where the folder's trials are of another log or configuration."""
-        subject = {
-            "log": sha256(source),
-            "config": json.loads(msgspec.json.encode(config)),
-        }
+    def _check_subject(self, folder: Path, subject: Mapping[str, Any]) -> None:
+        """Raises `InputError` where the folder's trials are about something else."""
         known = self._study.user_attrs.get(_SUBJECT)
         if known is None:
-            self._study.set_user_attr(_SUBJECT, subject)
-        elif known["log"] != subject["log"]:
-            raise InputError(f"{folder} holds trials of another log than {source}: pass another --out, or delete it")
-        elif known["config"] != subject["config"]:
-            changed = [name for name, value in subject["config"].items() if known["config"].get(name) != value]
+            self._study.set_user_attr(_SUBJECT, dict(subject))
+            return
+        changed = [name for name, value in subject.items() if known.get(name) != value]
+        if changed:
             raise InputError(
-                f"{folder} holds trials with another {', '.join(changed)}: pass the same options, or another --out"
+                f"{folder} holds trials with another {', '.join(changed)}: pass the same, or another --out"
             )

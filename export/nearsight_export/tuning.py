@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -120,7 +121,7 @@ def tune(
     check_place(out / BEST)
     check_folder(out)
     prepared = _prepared(source, config, progress)
-    search = _Search(Study(out, source, config), prepared, config, out, progress)
+    search = _Search(Study(out, _subject(source, config), config.fitting.seed), prepared, config, out, progress)
     is_stopped = search.run(deadline, limits.trials)
     tuned = search.concluded(source, command, is_stopped)
     if not is_stopped:
@@ -129,6 +130,11 @@ def tune(
         tuned = msgspec.structs.replace(tuned, run=str(out / BEST), metrics=run.metrics)
     write_atomically(out / _RESULT, msgspec.json.format(msgspec.json.encode(tuned), indent=1))
     return tuned
+
+
+def _subject(source: Path, config: LogConfig) -> dict[str, Any]:
+    """What a search is about: the log and every part of the configuration."""
+    return {"log": sha256(source), **msgspec.to_builtins(config)}
 
 
 def _prepared(source: Path, config: LogConfig, progress: Progress) -> Prepared:

@@ -18,6 +18,7 @@ COMMANDS = (
     "train",
     "tune",
     "export",
+    "compress",
     "inspect",
     "keys",
     "sign",

@@ -302,7 +302,7 @@ def test_another_log_or_configuration_is_refused(source, quick, trained, tmp_pat
         tune(source, msgspec.structs.replace(CONFIG, min_users=3), tmp_path / "tuned", Limits(trials=1))
     other = tmp_path / "other.csv"
     other.write_text(source.read_text() + "1,1700000000,look\n")
-    with pytest.raises(InputError, match=r"another log than .*other\.csv"):
+    with pytest.raises(InputError, match="another log: pass the same"):
         tune(other, CONFIG, tmp_path / "tuned", Limits(trials=1))
     assert (tmp_path / "tuned/study.journal").read_bytes() == kept
 

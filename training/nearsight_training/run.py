@@ -20,7 +20,18 @@ from nearsight_training.gate import Gate
 from nearsight_training.histories import Histories, read_histories, write_histories
 from nearsight_training.metrics import Interval
 
-__all__ = ["FORMAT", "Epoch", "Run", "Source", "check_place", "load_histories", "load_run", "load_weights", "save_run"]
+__all__ = [
+    "FORMAT",
+    "Epoch",
+    "Run",
+    "Source",
+    "check_above",
+    "check_place",
+    "load_histories",
+    "load_run",
+    "load_weights",
+    "save_run",
+]
 
 FORMAT = 1
 _RUN, _WEIGHTS, _HISTORIES, LOGS = "run.json", "weights.npz", "histories.npz", "logs"
@@ -132,9 +143,14 @@ def save_run(path: str | Path, run: Run, weights: Weights, histories: Histories,
 
 
 def check_place(path: str | Path) -> None:
-    """Raises `InputError` where a run can't be written to `path`: something else is there, or no folder can be made."""
+    """Raises `InputError` where a run can't be written to `path`: something else is there, or as `check_above` does."""
     if os.path.lexists(path) and not Path(path, _RUN).is_file():
         raise InputError(f"{path} exists and isn't a run: pass another --out")
+    check_above(path)
+
+
+def check_above(path: str | Path) -> None:
+    """Raises `InputError` where no folder can be made at `path`."""
     above = next(folder for folder in Path(path).absolute().parents if os.path.lexists(folder))
     if not above.is_dir():
         raise InputError(f"{path} must lie in folders, received {above}, which is none: pass another --out")
