@@ -17,27 +17,28 @@ from nearsight.backends import Backend
 from nearsight.backends.reference import NumpyBackend
 from nearsight.bundle import write_atomically
 from nearsight.errors import InputError, NearsightError
-from nearsight.heads import calibrated
+from nearsight.heads import BinaryHead, Head, NextEventHead, calibrated
 from nearsight_benchmarks.host import Host, describe, load_average
 from nearsight_export.audit import BRIEF, THOROUGH, Effort, audited
-from nearsight_export.disclosure import told
+from nearsight_export.disclosure import place, told
 from nearsight_export.index import ARTIFACTS
 from nearsight_export.questions import percent
-from nearsight_export.reports import Audit
+from nearsight_export.reports import Audit, ToldEvent
 from nearsight_training.histories import Histories
 from nearsight_training.metrics import Interval
 from nearsight_training.run import Run, load_histories, load_run
-from nearsight_training.split import VALIDATION
+from nearsight_training.split import TRAIN, VALIDATION
 
 __all__ = ["Audits", "RunAudit", "audits", "stranger", "tables"]
 
+_SMALLEST_BATCH = 128  # events
 _FEWEST = 50  # users, from which a reference network learns
 _ATTACKS = ("loss", "loss less what is foretold", "loss less a reference network's", "trees")
 _CHECKED = 5  # one of so many of them says when its training ends
 
 
 class RunAudit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One run's audit, and how many seconds it took."""
+    """The audit of a run, by its folder's name, and how many seconds it took."""
 
     run: str
     audit: Audit
@@ -63,8 +64,11 @@ def audits(paths: Sequence[Path], artifact: str, effort: Effort, command: str = 
     )
 
 
-def stranger(run: Run, histories: Histories) -> Backend | None:
-    """A network of the run's kind that learned from these users and no others; None where they are fewer than 50."""
+def stranger(run: Run, histories: Histories, share: float) -> Backend | None:
+    """A network of the run's kind that learned from these users and no others; None where they are fewer than 50.
+
+    `share` is how many events they have of those that the run learned from: an epoch has as many steps as the run's.
+    """
     from nearsight_training.fit import fit, seeded
     from nearsight_training.network import build, canonical
 
@@ -75,8 +79,16 @@ def stranger(run: Run, histories: Histories) -> Backend | None:
     model = build(run.trunk, asks=asks, dropout=fitting.dropout, train_embeddings=run.spec.steps is None)
     checked = np.arange(len(histories)) % _CHECKED == 0
     first, rest = (histories.take(np.flatnonzero(each)) for each in (~checked, checked))
-    fit(model, first, rest, run.heads, fitting, run.window)
-    return NumpyBackend(calibrated(canonical(model), run.heads), run.trunk)
+    batch_events = max(_SMALLEST_BATCH, round(fitting.batch_events * min(1.0, share)))
+    fit(model, first, rest, run.heads, msgspec.structs.replace(fitting, batch_events=batch_events), run.window)
+    return NumpyBackend(calibrated(canonical(model), [_uncalibrated(head) for head in run.heads]), run.trunk)
+
+
+def _uncalibrated(head: Head) -> Head:
+    """The run's calibration is of other logits; a number's scale turns logits into outputs, and stays."""
+    if isinstance(head, BinaryHead):
+        return msgspec.structs.replace(head, scale=1.0, offset=0.0)
+    return msgspec.structs.replace(head, temperature=1.0) if isinstance(head, NextEventHead) else head
 
 
 def _audit(path: Path, artifact: str, effort: Effort) -> RunAudit:
@@ -88,9 +100,10 @@ def _audit(path: Path, artifact: str, effort: Effort) -> RunAudit:
         raise InputError(
             f"{path} needs {ARTIFACTS}/{artifact}, received none ({error.strerror}): run nearsight export on it first"
         ) from error
-    reference = stranger(run, histories.select(VALIDATION))
+    users = histories.select(VALIDATION)
+    reference = stranger(run, users, len(users.codes) / max(1, len(histories.select(TRAIN).codes)))
     found = audited(run, run.heads, histories, artifact, content, effort, reference)
-    return RunAudit(run=run.name, audit=found, seconds=time.perf_counter() - began)
+    return RunAudit(run=path.absolute().name, audit=found, seconds=time.perf_counter() - began)
 
 
 def tables(found: Audits) -> Iterator[str]:
@@ -98,11 +111,10 @@ def tables(found: Audits) -> Iterator[str]:
     rows = [row for each in found.runs if (row := _membership(each))]
     if rows:
         yield _table(["run", "trained on + others", *_ATTACKS, "without the model", "found at 1 % false alarms"], rows)
-    events = [row for each in found.runs for row in _events(each)]
-    if events:
-        most = max(len(row) for row in events) - 2
-        columns = ["run", "told by", "last", *(f"{place} before" for place in range(1, most))]
-        yield _table(columns, [[*row, *[""] * (len(columns) - len(row))] for row in events])
+    backs = sorted({event.back for each in found.runs for event in _told(each)})
+    if backs:
+        events = [row for each in found.runs for row in _events(each, backs)]
+        yield _table(["run", "told by", *(place(back) for back in backs)], events)
     numbers = [row for each in found.runs for row in _numbers(each)]
     if numbers:
         yield _table(["run", "number", "by the state", "by the answers"], numbers)
@@ -118,12 +130,15 @@ def _membership(each: RunAudit) -> list[str]:
     return [each.run, f"{found.members:,} + {found.others:,}", *figures, f"{percent(found.found.value)} ({caught})"]
 
 
-def _events(each: RunAudit) -> Iterator[list[str]]:
-    events = each.audit.disclosure.events if each.audit.disclosure else ()
-    if events:
-        yield [each.run, "the state", *(percent(event.share) for event in events)]
-        yield [each.run, "the answers", *(percent(event.from_answers) for event in events)]
-        yield [each.run, "guessing", *(percent(event.guessing) for event in events)]
+def _told(each: RunAudit) -> tuple[ToldEvent, ...]:
+    return each.audit.disclosure.events if each.audit.disclosure else ()
+
+
+def _events(each: RunAudit, backs: Sequence[int]) -> Iterator[list[str]]:
+    events = {event.back: event for event in _told(each)}
+    ways = {"the state": "share", "the answers": "from_answers", "guessing": "guessing"}
+    for way, name in ways.items() if events else ():
+        yield [each.run, way, *(percent(getattr(events[back], name)) if back in events else "" for back in backs)]
 
 
 def _numbers(each: RunAudit) -> Iterator[list[str]]:

@@ -30,7 +30,7 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
 
 BRIEF = Effort(users=2000, events=30_000, depth=Depth(backs=(1, 2, 5, 10), learned=2000, judged=1000, trees=20))
 THOROUGH = Effort(
-    users=10_000, events=150_000, depth=Depth(backs=tuple(range(1, 11)), learned=10_000, judged=5000, trees=100)
+    users=10_000, events=150_000, depth=Depth(backs=tuple(range(1, 11)), learned=6000, judged=4000, trees=50)
 )
 
 

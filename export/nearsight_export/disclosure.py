@@ -6,10 +6,10 @@ from nearsight_export.questions import percent
 from nearsight_export.reports import Audit, Disclosure, Membership
 from nearsight_training.metrics import Interval
 
-__all__ = ["LARGEST", "outlined", "told"]
+__all__ = ["LARGEST", "outlined", "place", "told"]
 
 LARGEST = 0.55  # the AUC of an attack from which on a model is said to remember users
-_ENDINGS = {1: "the last event", 2: "the 2nd last", 3: "the 3rd last"}
+_ENDINGS = {2: "nd", 3: "rd"}
 
 
 def told(audit: Audit) -> Iterator[str]:
@@ -32,6 +32,15 @@ def outlined(audit: Audit) -> str:
     if audit.disclosure is not None and audit.disclosure.events:
         parts.append(f"a state tells the last event in {percent(audit.disclosure.events[0].share)}")
     return ", ".join(parts) or "little was measured"
+
+
+def place(back: int) -> str:
+    """Where an event stands, counted from the end.
+
+    >>> place(1), place(2), place(10)
+    ('last', '2nd last', '10th last')
+    """
+    return "last" if back == 1 else f"{back}{_ENDINGS.get(back, 'th')} last"
 
 
 def _inferred(found: Membership) -> Iterator[str]:
@@ -57,7 +66,7 @@ def _why(best: Interval, control: Interval) -> str:
 def _disclosed(found: Disclosure) -> Iterator[str]:
     if found.events:
         each = (
-            f"{_ENDINGS.get(event.back, f'the {event.back}th last')} in {percent(event.share)} "
+            f"the {place(event.back)}{' event' if event.back == 1 else ''} in {percent(event.share)} "
             f"({percent(event.guessing)}; {percent(event.from_answers)})"
             for event in found.events
         )

@@ -144,7 +144,7 @@ def _explained(
     from sklearn.ensemble import ExtraTreesRegressor
     from sklearn.linear_model import Ridge
 
-    trees = ExtraTreesRegressor(depth.trees, max_features=0.1, min_samples_leaf=2, random_state=0, n_jobs=1)
+    trees = ExtraTreesRegressor(depth.trees, max_features=0.3, min_samples_leaf=2, random_state=0, n_jobs=1)
     return max(0.0, float(_strongest([Ridge(10.0), trees], own, known).score(others, asked)))
 
 
