@@ -56,10 +56,10 @@ def _inferred(found: Membership) -> Iterator[str]:
 
 
 def _why(best: Interval, control: Interval) -> str:
-    if best.low <= 0.5:
-        return ", which among so few users can be chance."
-    if control.high >= best.value:
+    if control.low > 0.5 and control.high >= best.value:
         return ", but their histories alone tell about as much: the users differ, and the model needn't be why."
+    if best.low <= LARGEST:
+        return ", where its interval begins below that: among so few users it can be chance."
     return ": it remembers users. Train on more of them, or a smaller network."
 
 
