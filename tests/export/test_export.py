@@ -135,7 +135,7 @@ def test_inspect_says_it_in_words_without_tensorflow(exported):
     assert re.search(r"step\.tflite, [\d.]+ kB, int8: 8-bit weights", text)
     assert re.search(r"int8/step\.tflite lies within 0\.\d+ \(allowed 0\.1\)", text)
     assert re.search(r"the strongest of 3 attacks .* with an AUC of 0\.\d{3} \(", text)
-    assert re.search(r"tells, of \d+ held-out states .* the last event in [\d.]+ %", text)
+    assert re.search(r"tells, of [\d,]+ held-out states .* the last event in [\d.]+ %", text)
     assert "50 % of the large weights are zero" in text
     code = (
         "import sys; from nearsight_export.inspection import inspect; print(inspect(sys.argv[1])); "
