@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from nearsight.manifest import Manifest
 from nearsight.trunk import Trunk
 from nearsight_export.beside import judged, proven_beside
+from nearsight_export.disclosure import told
 from nearsight_export.questions import percent, question, reads
 from nearsight_export.reports import Certificate, LengthFigures
 from nearsight_training.beside import Beside
@@ -26,6 +27,7 @@ def card(run: Run, manifest: Manifest, certificate: Certificate) -> str:
         "How well it answers": "Figures are of users that training never saw, with 95 % intervals over users.\n\n"
         + _table(run.metrics),
         **_kinds(run.beside),
+        **_given_away(certificate),
         "Limits": _list(_limits(run, manifest, certificate)),
         "How it was made": f"{_network(manifest.trunk)}, trained for {len(run.history)} epochs with seed {run.seed}, "
         f"model {manifest.model}.\n\n" + _list(_made(run, certificate)),
@@ -36,6 +38,10 @@ def card(run: Run, manifest: Manifest, certificate: Certificate) -> str:
 def _kinds(beside: Beside) -> dict[str, str]:
     lines = list(judged(beside))
     return {"Kinds of users, and unusual ones": _list(lines)} if lines else {}
+
+
+def _given_away(certificate: Certificate) -> dict[str, str]:
+    return {"What it gives away": _list(told(certificate.audit))} if certificate.audit else {}
 
 
 def _network(trunk: Trunk) -> str:

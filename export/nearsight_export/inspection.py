@@ -8,6 +8,7 @@ from nearsight.bundle import read_bundle
 from nearsight.errors import BundleError
 from nearsight.manifest import Manifest
 from nearsight_export.beside import offered, proven_beside
+from nearsight_export.disclosure import told
 from nearsight_export.questions import duration, percent, question, reads
 from nearsight_export.reports import Certificate
 from nearsight_export.variants import PRECISIONS
@@ -126,6 +127,8 @@ def _proof(content: bytes) -> list[str]:
         lines.append(f"compression changed the AUC of {head} by {-lost.value:+.4f}")
     if found.beside:
         lines += proven_beside(found.beside)
+    if found.audit:
+        lines += told(found.audit)
     lines += [report.said for report in found.passes]
     return lines
 

@@ -11,8 +11,10 @@ from nearsight.errors import InputError
 from nearsight.heads import calibrated
 from nearsight.trunk import Weights
 from nearsight_export.anchoring import compared
+from nearsight_export.audit import audited
 from nearsight_export.config import ExportConfig
 from nearsight_export.conversion import Job, convert, prepare
+from nearsight_export.disclosure import outlined
 from nearsight_export.errors import ConversionError
 from nearsight_export.exam import Exam
 from nearsight_export.export import Exported
@@ -92,7 +94,10 @@ class Production:
         before, after = self._trained(exam.histories), shipped(exam, chosen[0], files[chosen[0]])
         lost = lost_auc(exam, before, chosen[0], after)
         beside = compared(exam, before, self.run.beside, after, run.beside)
-        certificate = certificate_of(exam, proof, source.reports, lost, chosen, beside)
+        self.progress.start("Auditing", 1)
+        audit = audited(run, run.heads, self.histories, chosen[0], files[chosen[0]])
+        self.progress.finish(outlined(audit))
+        certificate = certificate_of(exam, proof, source.reports, lost, chosen, beside, audit)
         index = _index(manifest.model, source, files, proof, failures)
         write_bundle(out, packed(manifest, source, files, vectors, certificate, config))
         self._keep(index, source, files)

@@ -14,7 +14,7 @@ from nearsight_export.certificate import RUNTIMES, certified, source_error
 from nearsight_export.errors import CertificateError
 from nearsight_export.exam import Exam
 from nearsight_export.replay import Replay, replayed
-from nearsight_export.reports import BesideFigures, Certificate, Certified, PassReport
+from nearsight_export.reports import Audit, BesideFigures, Certificate, Certified, PassReport
 from nearsight_training.metrics import Interval, auc, paired_difference
 from nearsight_training.progress import SILENT, Progress
 
@@ -99,6 +99,7 @@ def certificate_of(
     lost: Mapping[str, Interval],
     chosen: Sequence[str],
     beside: BesideFigures | None = None,
+    audit: Audit | None = None,
 ) -> Certificate:
     """The bundle's certificate: the figures of the `chosen` artifacts."""
     return Certificate(
@@ -110,4 +111,5 @@ def certificate_of(
         lost_auc=dict(lost),
         artifacts=tuple(proof.artifacts[artifact] for artifact in chosen),
         beside=beside,
+        audit=audit,
     )

@@ -15,6 +15,7 @@ __all__ = [
     "Replay",
     "labelled",
     "replayed",
+    "stepped",
     "streamed",
     "streamed_states",
 ]
@@ -62,7 +63,9 @@ def replayed(backend: Backend, trunk: Trunk, histories: Histories, *, keep: bool
         waiting = np.repeat(np.arange(len(at)), highs - lows)
         within = np.arange(len(waiting)) - np.repeat(np.cumsum(highs - lows) - (highs - lows), highs - lows)
         asked_states[by_event[lows[waiting] + within]] = after[waiting]
-    asked = _answers(backend, trunk, histories.ask_codes, histories.ask_numbers, asked_states)
+    asked = np.zeros((questions, trunk.outputs), np.float32)
+    if questions:
+        asked, _ = stepped(backend, histories.ask_codes, histories.ask_numbers, asked_states)
     return Replay(heads, asked, states, asked_states if keep else asked_states[:0], embeddings)
 
 
@@ -108,11 +111,13 @@ def _blocks(
             state = after
 
 
-def _answers(backend: Backend, trunk: Trunk, codes: NDArray[np.int32], numbers: Floats, states: Floats) -> Floats:
-    """Heads `(Q, O)` of single steps, in blocks of one shape."""
-    heads = np.zeros((len(codes), trunk.outputs), np.float32)
+def stepped(backend: Backend, codes: NDArray[np.int32], numbers: Floats, states: Floats) -> tuple[Floats, Floats]:
+    """Single steps from `states` `(Q, S)`, in blocks of one shape: heads `(Q, O)` and the states after them."""
+    parts = []
     for first in range(0, len(codes), BLOCK):
         rows = np.arange(first, first + BLOCK) % len(codes)
         size = min(BLOCK, len(codes) - first)
-        heads[first : first + size] = backend.step(codes[rows], numbers[rows], states[rows])[0][:size]
-    return heads
+        heads, _, after = backend.step(codes[rows], numbers[rows], states[rows])
+        parts.append((heads[:size], after[:size]))
+    heads, after = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return heads, after

@@ -8,7 +8,20 @@ from nearsight.conformance import Difference
 from nearsight_export.bounds import Bound
 from nearsight_training.metrics import Interval
 
-__all__ = ["BesideFigures", "Certificate", "Certified", "HeadFigures", "LengthFigures", "PassReport", "Tensor"]
+__all__ = [
+    "Audit",
+    "BesideFigures",
+    "Certificate",
+    "Certified",
+    "Disclosure",
+    "HeadFigures",
+    "LengthFigures",
+    "Membership",
+    "PassReport",
+    "Tensor",
+    "ToldEvent",
+    "ToldNumber",
+]
 
 
 class Tensor(msgspec.Struct, frozen=True):
@@ -99,13 +112,70 @@ class BesideFigures(msgspec.Struct, frozen=True, kw_only=True):
     flagged_by_one: float | None = None
 
 
+class Membership(msgspec.Struct, frozen=True, kw_only=True):
+    """How well attackers tell `members`, who were trained on, from `others`: an AUC by attack, 0.5 for none at all.
+
+    `questions` has that of the loss by head. `control` is the AUC of a classifier that never saw the model: what lies
+    above 0.5 there tells of the users, not of the model. `found` is the share of members that the `strongest` attack
+    finds at 1 % false alarms. Intervals of 95 % are over users.
+    """
+
+    members: int
+    others: int
+    attacks: dict[str, Interval]
+    questions: dict[str, Interval]
+    control: Interval
+    strongest: str
+    found: Interval
+
+
+class ToldEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """How often the name of the event `back` from the end (1 is the last) is told right, over so many `states`.
+
+    From the state, by `guessing` the commonest, and from the answers that the app shows anyway.
+    """
+
+    back: int
+    states: int
+    share: float
+    guessing: float
+    from_answers: float
+
+
+class ToldNumber(msgspec.Struct, frozen=True, kw_only=True):
+    """Which share of the variance of a number's logarithm a state explains, and the answers alone; 0 for guessing."""
+
+    name: str
+    states: int
+    share: float
+    from_answers: float
+
+
+class Disclosure(msgspec.Struct, frozen=True, kw_only=True):
+    """What `states` of `size` numbers, of held-out users, tell an attacker who has the bundle."""
+
+    size: int
+    states: int
+    events: tuple[ToldEvent, ...]
+    numbers: tuple[ToldNumber, ...]
+
+
+class Audit(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step graph gives away of the users it learned from, and a state of its user; None where few are known."""
+
+    artifact: str
+    membership: Membership | None
+    disclosure: Disclosure | None
+
+
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     """The proof that a bundle carries.
 
     It was computed on `histories` held-out histories with `events` events and `questions` questions, none of which is
     in the bundle. `passes` say what was done to the trained network, `source_error` is the largest difference between
     the outcome and the float32 step that the artifacts are compared with. `lost_auc` is, by head, how much lower the
-    bundle's step graph scores than the trained network before any pass, with a 95 % interval over users.
+    bundle's step graph scores than the trained network before any pass, with a 95 % interval over users. `audit`
+    attacks that graph and its states.
     """
 
     format: int = 1
@@ -117,3 +187,4 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     lost_auc: dict[str, Interval]
     artifacts: tuple[Certified, ...]
     beside: BesideFigures | None = None
+    audit: Audit | None = None

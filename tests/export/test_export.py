@@ -19,6 +19,7 @@ from nearsight.manifest import model_id
 from nearsight.spec import Category, Reset, Spec, Steps
 from nearsight_export import production
 from nearsight_export.config import ExportConfig
+from nearsight_export.disclosure import told
 from nearsight_export.errors import CertificateError, ConversionError
 from nearsight_export.export import export
 from nearsight_export.flatbuffer import foreign_operators
@@ -133,6 +134,8 @@ def test_inspect_says_it_in_words_without_tensorflow(exported):
     assert "price, a number from 0 to 500, by its logarithm" in text
     assert re.search(r"step\.tflite, [\d.]+ kB, int8: 8-bit weights", text)
     assert re.search(r"int8/step\.tflite lies within 0\.\d+ \(allowed 0\.1\)", text)
+    assert re.search(r"the strongest of 3 attacks .* with an AUC of 0\.\d{3} \(", text)
+    assert re.search(r"tells, of [\d,]+ held-out states .* the last event in [\d.]+ %", text)
     assert "50 % of the weights of the convolution and the LSTM are zero" in text
     code = (
         "import sys; from nearsight_export.inspection import inspect; print(inspect(sys.argv[1])); "
@@ -199,18 +202,20 @@ def test_inspect_refuses_what_is_no_bundle(tmp_path):
         inspect(tmp_path / "text.nsight")
 
 
-def test_the_card_is_for_people(bundle):
+def test_the_card_is_for_people(exported, bundle):
     card = bundle.members["MODEL_CARD.md"].decode()
     assert [line.removeprefix("## ") for line in card.splitlines() if line.startswith("## ")] == [
         "What it answers",
         "What it reads",
         "What it learned from",
         "How well it answers",
+        "What it gives away",
         "Limits",
         "How it was made",
     ]
     assert re.search(r"\| purchase \| auc \| 0\.\d{4} \| 0\.\d{4} to 0\.\d{4} \|", card)
     assert "mustn't decide alone" in card
+    assert all(f"- {line}\n" in card for line in told(exported.certificate.audit))
 
 
 QUICK = ExportConfig(variant="fp32", variants=("fp32",), passes=(), members=("step.onnx", "step.npz"))

@@ -1,7 +1,7 @@
 """Encoded histories with their labels, laid end to end: what training reads, and what proofs and peers replay."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +117,11 @@ class Histories:
     def shortened(self, lengths: NDArray[np.int64]) -> "Histories":
         """Only the first `lengths[i]` events of each history `(H,)`; one without events goes, as do later questions."""
         return self._cut(lengths)
+
+    def asking(self, questions: NDArray[np.int64]) -> "Histories":
+        """The same events with these of the questions alone `(q,)`, sorted."""
+        left = {name: getattr(self, name)[questions] for name in ("ask_history", *_PER_QUESTION)}
+        return replace(self, **left)
 
     def _cut(self, lengths: NDArray[np.int64]) -> "Histories":
         kept = lengths > 0

@@ -14,7 +14,8 @@ from nearsight.features import Encoder
 from nearsight.heads import Head
 from nearsight.spec import Spec
 from nearsight_training.asks import Asks, drawn_asks
-from nearsight_training.config import Asked, LogConfig, Value
+from nearsight_training.columns import moment
+from nearsight_training.config import Asked, Label, LogConfig, Value
 from nearsight_training.gate import ENOUGH
 from nearsight_training.groups import coarse
 from nearsight_training.heads import heads_of, item_column
@@ -34,7 +35,7 @@ from nearsight_training.specification import fit_spec, handled
 from nearsight_training.split import TEST, TRAIN, VALIDATION, Plan, plan
 from nearsight_training.targets import check_targets
 
-__all__ = ["Prepared", "prepare", "prepare_more", "prepare_split", "split_labels"]
+__all__ = ["Prepared", "alike", "prepare", "prepare_more", "prepare_split", "split_labels"]
 
 _AT_ONCE = 1_000_000  # questions that are answered together, so that what it takes in between stays small
 
@@ -92,6 +93,37 @@ def prepare_more(log: EventLog, config: LogConfig, split: Plan, spec: Spec) -> H
     """Histories of further users, all to be trained on, as another log was split and encoded (none may be left)."""
     split = replace(split, users=np.full(len(log.users), TRAIN, np.int8))
     return _encoded(coarse(log, spec.groups), config, split, spec, _visible(log, split))
+
+
+def alike(histories: Histories, spec: Spec, config: LogConfig) -> Histories:
+    """Histories as far as all splits may look, with answers that look as far for each: users differ by chance alone.
+
+    All end at the cut-off, or where the split ends that ends first. With a split by time, labels are asked anew within
+    that time, and those that arrive late stay unknown. Of the questions those at the cut-off are left, where users of
+    all splits are asked there.
+    """
+    cutoff = None if config.cutoff is None else moment(config.cutoff)
+    ends = [histories.times[histories.events_of(split)].max() for split in set(histories.split)]
+    until = min(ends) if cutoff is None else cutoff
+    cut = histories.shortened(np.add.reduceat(histories.times <= until, histories.starts, dtype=np.int64))
+    split = Plan(cut.split, until, -np.inf, until, None, None)
+    users = np.arange(len(cut)).astype(str)
+    log = EventLog(users=users, starts=cut.starts, times=cut.times, names=cut.names, fields=cut.fields)
+    by_user, labels, values = config.split == "user", cut.labels, cut.values
+    if not by_user:
+        asked = [_asked_anew(log, each, split) for each in config.targets]
+        labels = _stacked(asked, len(log.times), np.int8)
+        values = _stacked([_split_values(log, each, split) for each in config.values], len(log.times), np.float32)
+    visible = np.ones(len(log.times), bool)
+    next_codes = _next_codes(log, config, spec, cut.codes, visible, split)
+    asks = np.flatnonzero((cut.ask_time == cutoff) & by_user)
+    return replace(cut.asking(asks), labels=labels, values=values, next_codes=next_codes)
+
+
+def _asked_anew(log: EventLog, target: Asked, split: Plan) -> NDArray[np.int8]:
+    if isinstance(target, Label):
+        return np.full(len(log.times), UNKNOWN, np.int8)
+    return split_labels(log, target, split)
 
 
 def _encoded(log: EventLog, config: LogConfig, split: Plan, spec: Spec, visible: NDArray[np.bool_]) -> Histories:
