@@ -153,8 +153,9 @@ def _remove(file: Path) -> None:
         ) from None
 
 
-def _place(sequence: int) -> bytes:
-    return _EVENT + sequence.to_bytes(8, "big")
+def _place(sequence: object) -> bytes:
+    """Where an event was sealed for; nowhere, where a damaged row has no number that is ever given."""
+    return _EVENT + sequence.to_bytes(8, "big") if isinstance(sequence, int) and sequence > 0 else b""
 
 
 def _id(live: Live) -> int:
