@@ -59,6 +59,7 @@ class Vault:
         record: Record = decoded(content, Record)
         live = Live(pseudonym, self._insight.session())
         live.id, live.key, live.consents, live.sequence = found[0], key, record.consents, record.sequence
+        live.budget = record.budget
         live.session = self._session(record.snapshot, live)
         return live
 
