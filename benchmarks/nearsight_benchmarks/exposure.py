@@ -7,6 +7,7 @@ a parser is a signature. An error that isn't of ours is a failure, and ends the 
 """
 
 import argparse
+import faulthandler
 import multiprocessing
 import os
 import random
@@ -187,6 +188,7 @@ def _outcomes(case: Case, seed: int, end: int) -> Iterator[str]:
 def _work(case: Case, seed: int, end: int, told: Connection) -> None:
     """Tell the outcome of each case, as far as the process comes."""
     warnings.simplefilter("ignore")
+    faulthandler.disable()  # crashes are counted, not explained
     for stream in (1, 2):  # runtimes explain themselves at length
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
     most = _MOST_BYTES + resource.getpagesize() * int(Path("/proc/self/statm").read_text().split()[0])

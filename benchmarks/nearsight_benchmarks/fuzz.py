@@ -31,7 +31,7 @@ from nearsight_benchmarks.store_victim import StoreVictim
 from nearsight_benchmarks.usage import usual_events
 from nearsight_benchmarks.victim import Act, Victim
 
-__all__ = ["Fault", "Fuzzed", "Tally", "acts", "fuzzed"]
+__all__ = ["Fault", "Fuzzed", "Tally", "acts", "fuzzed", "outcome"]
 
 _SLOW_SECONDS, _HANG_SECONDS = 1.0, 20
 _MOST_BYTES = 1_000_000_000  # of address space beyond what the process has at its start
@@ -183,17 +183,22 @@ def _guided(acts: Mapping[str, Act], cases: int, seed: int, out: Path | None) ->
     atheris.Fuzz()
 
 
-def _tell(found: Fuzzed, out: Path | None) -> None:
-    """Print the figures, and write them where that was asked for."""
+def outcome(found: Fuzzed) -> str:
+    """The figures in words, and whatever was a fault."""
     kinds = "\n".join(
         f"  {count:,} {kind}, {found.refused.get(kind, 0):,} of them refused" for kind, count in found.counts.items()
     )
-    faults = "\n".join(f"{fault.kind}, {fault.case}\n{fault.said}" for fault in found.faults)
-    sys.stdout.write(
+    faults = "".join(f"\n{fault.kind}, {fault.case}\n{fault.said}" for fault in found.faults)
+    return (
         f"{found.cases:,} cases in {found.seconds:.0f} s:\n{kinds}\n{len(found.errors)} distinct errors of ours, "
         f"the slowest case {1000 * found.slowest_seconds:.0f} ms ({found.slowest[:60]}), "
-        f"{found.grown_megabytes:.0f} MB more at the peak, {len(found.faults)} faults\n{faults}"
+        f"{found.grown_megabytes:.0f} MB more at the peak, {len(found.faults)} faults{faults}"
     )
+
+
+def _tell(found: Fuzzed, out: Path | None) -> None:
+    """Print the figures, and write them where that was asked for."""
+    sys.stdout.write(f"{outcome(found)}\n")
     sys.stdout.flush()
     if out:
         write_atomically(out, msgspec.json.format(msgspec.json.encode(found), indent=1))
