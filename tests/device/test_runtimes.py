@@ -6,6 +6,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from msgspec.structs import replace
@@ -13,8 +14,9 @@ from msgspec.structs import replace
 import made_up
 import nearsight
 from device.conftest import DISTRIBUTIONS, INSTALLED
+from nearsight.archive import packed
 from nearsight.backends import RUNTIMES, choose
-from nearsight.bundle import Bundle, read_bundle, sealed, write_bundle
+from nearsight.bundle import MANIFEST, Bundle, read_bundle, sealed, write_bundle
 from nearsight.conformance import read_vectors, verify
 
 TOLERANCE = 0.02  # the TFLite graph has 8-bit weights, and here they are random ones
@@ -139,6 +141,19 @@ def test_threads_that_load_a_model_each_answer_as_one_alone(runtime: str, bundle
 def test_threads_that_load_at_once_leave_the_process_its_standard_error() -> None:
     done = subprocess.run([sys.executable, "-c", GREETED], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "kept\nafter\n")
+
+
+@pytest.mark.parametrize("runtime", INSTALLED)
+def test_a_manifest_with_more_names_than_its_graph_has_is_refused_before_an_event(runtime: str, bundle: Path) -> None:
+    opened = read_bundle(bundle)
+    spec = opened.manifest.spec
+    more = tuple(replace(each, vocabulary=(*each.vocabulary, "one more")) for each in spec.categories)
+    wider = replace(spec, categories=more)
+    trunk = replace(opened.manifest.trunk, code_sizes=wider.code_sizes)
+    manifest = replace(opened.manifest, spec=wider, trunk=trunk)
+    content = packed({MANIFEST: msgspec.json.encode(manifest), **opened.members})
+    with pytest.raises(nearsight.BundleError, match="export it again"):
+        nearsight.load(content, runtime=runtime)
 
 
 @pytest.mark.parametrize("runtime", INSTALLED)
