@@ -43,6 +43,12 @@ class Endurance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     file_megabytes: float
     tenths: tuple[Tenth, ...]
 
+    @property
+    def spread_megabytes(self) -> float:
+        """Between the least and the most that the process held at a tenth's end, from the second one on."""
+        held = [tenth.resident_megabytes for tenth in self.tenths[_WARM - 1 :]]
+        return max(held) - min(held)
+
 
 def endurance(bundle: str, events: int, users: int, live_users: int, seed: int) -> Endurance:
     """Run them through a store with its default bounds."""

@@ -1,9 +1,9 @@
-"""Damaged bundles and snapshots and strange events, by the hundred thousand: all that may come is an error of ours.
+"""Damaged bundles, snapshots and stores and strange events, by the hundred thousand: only errors of ours may come.
 
 `python -m nearsight_benchmarks.fuzz BUNDLE` damages a bundle that has `step.npz` (`nearsight export --numpy`), loads it
 in NumPy and uses what still loads. Besides bytes it changes what an attacker would: the manifest and the weights, under
-hashes that fit them. The parsers of LiteRT and ONNX Runtime aren't exercised: what keeps hostile graphs from them is a
-signature. With `--guided`, atheris (libFuzzer) draws the changes, and looks for those that reach new code.
+hashes that fit them, and a store's rows. What LiteRT and ONNX Runtime make of altered graphs, `exposure.py` counts.
+With `--guided`, atheris (libFuzzer) draws the changes, and looks for those that reach new code.
 """
 
 import argparse
@@ -16,26 +16,26 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 
 import nearsight
-from nearsight import BundleError, Insight, NearsightError
-from nearsight.archive import packed
-from nearsight.bundle import MANIFEST, read_bundle, sealed, write_atomically
-from nearsight_benchmarks.mutation import Fed, altered_bytes, altered_tree, strange_event
+from nearsight import InputError, NearsightError
+from nearsight.bundle import write_atomically
+from nearsight_benchmarks.mutation import Fed
+from nearsight_benchmarks.store_victim import StoreVictim
+from nearsight_benchmarks.usage import usual_events
+from nearsight_benchmarks.victim import Act, Victim
 
-__all__ = ["Fault", "Fuzzed", "Tally", "Victim", "fuzzed"]
+__all__ = ["Fault", "Fuzzed", "Tally", "acts", "fuzzed", "outcome"]
 
 _SLOW_SECONDS, _HANG_SECONDS = 1.0, 20
 _MOST_BYTES = 1_000_000_000  # of address space beyond what the process has at its start
 _MOST_FAULTS = 20
-_Act = Callable[[random.Random], None]
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,89 +61,19 @@ class Fuzzed(msgspec.Struct, frozen=True, kw_only=True):
     faults: tuple[Fault, ...]
 
 
-class Victim:
-    """A bundle and a session of it, and the ways to damage either: `acts` by kind; each raises what comes of it."""
+def acts(bundle: bytes) -> dict[str, Act]:
+    """All that is done to a bundle and to what an app keeps with it, by kind.
 
-    def __init__(self, bundle: bytes) -> None:
-        self._bundle, opened = bundle, read_bundle(bundle)
-        if "step.npz" not in opened.members:
-            raise BundleError("a bundle to damage must hold step.npz: export it with --numpy")
-        self._members = dict(opened.members)
-        self._manifest = msgspec.json.decode(msgspec.json.encode(opened.manifest))
-        self._insight = nearsight.load(bundle, runtime="numpy")
-        self._events = _usual(opened.manifest.spec.event.vocabulary, opened.manifest.spec.fields)
-        session = self._insight.session()
-        for event in self._events:
-            _observe(session, event)
-        self._snapshot = session.snapshot()
-        self.acts: dict[str, _Act] = {
-            "bytes of a bundle": self._bytes,
-            "members of a bundle": self._swapped,
-            "a manifest that fits": self._sealed_manifest,
-            "weights that fit": self._sealed_weights,
-            "bytes of a snapshot": self._snapshot_bytes,
-            "parts of a snapshot": self._snapshot_parts,
-            "events, one by one": self._observed,
-            "events, at once": self._scored,
-        }
-
-    def _bytes(self, rng: random.Random) -> None:
-        self._used(altered_bytes(self._bundle, rng))
-
-    def _swapped(self, rng: random.Random) -> None:
-        """Members left out, doubled in name, or with each other's content."""
-        names = [MANIFEST, *self._members]
-        content = {MANIFEST: msgspec.json.encode(self._manifest), **self._members}
-        kept = {name: content[rng.choice(names)] for name in names if rng.randrange(4)}
-        kept |= {rng.choice(("../x", "signature", "step.onnx", "x" * 300)): bytes(rng.randrange(100))}
-        self._used(packed(kept))
-
-    def _sealed_manifest(self, rng: random.Random) -> None:
-        self._used(packed({MANIFEST: msgspec.json.encode(altered_tree(self._manifest, rng)), **self._members}))
-
-    def _sealed_weights(self, rng: random.Random) -> None:
-        weights = altered_bytes(self._members["step.npz"], rng)
-        members = self._members | {"step.npz": weights}
-        manifest = self._manifest | {"members": msgspec.to_builtins(sealed(members, {}))}
-        self._used(packed({MANIFEST: msgspec.json.encode(manifest), **members}))
-
-    def _used(self, content: bytes) -> None:
-        _use(nearsight.load(content, runtime="numpy"), self._events)
-
-    def _snapshot_bytes(self, rng: random.Random) -> None:
-        self._restored(altered_bytes(self._snapshot, rng))
-
-    def _snapshot_parts(self, rng: random.Random) -> None:
-        tree = altered_tree(msgspec.msgpack.decode(self._snapshot, strict=False), rng)
-        self._restored(msgspec.msgpack.encode(tree))
-
-    def _restored(self, snapshot: bytes) -> None:
-        session = self._insight.session(snapshot)
-        _observe(session, self._events[0])
-        self._insight.session(session.snapshot())
-        session.profile()
-
-    def _observed(self, rng: random.Random) -> None:
-        session = self._insight.session()
-        _observe(session, self._events[0])
-        before = session.snapshot()
-        try:
-            _observe(session, strange_event(self._events[1], rng))
-        except NearsightError:
-            if session.snapshot() != before:
-                raise AssertionError("an event that was refused has changed the session") from None
-            raise
-        finally:
-            session.snapshot()
-
-    def _scored(self, rng: random.Random) -> None:
-        history = [strange_event(event, rng) if rng.randrange(3) == 0 else event for event in self._events]
-        self._insight.score_many([history, self._events[: rng.randrange(3)], history])
+    Raises `BundleError` where it has no `step.npz`.
+    """
+    about = Victim(bundle)
+    insight = nearsight.load(bundle, runtime="numpy")
+    return {**about.acts, **StoreVictim(insight, usual_events(insight.manifest.spec)).acts}
 
 
-def fuzzed(victim: Victim, cases: int, seed: int) -> Fuzzed:
+def fuzzed(acts: Mapping[str, Act], cases: int, seed: int) -> Fuzzed:
     """Run `cases` cases, all kinds in turn. Each has a seed of its own, with which it can be repeated."""
-    tally, kinds = Tally(victim, seed), list(victim.acts)
+    tally, kinds = Tally(acts, seed), list(acts)
     for case in range(seed, seed + cases):
         tally.run(kinds[case % len(kinds)], f"seed {case}", random.Random(case))  # noqa: S311
     return tally.told()
@@ -152,8 +82,8 @@ def fuzzed(victim: Victim, cases: int, seed: int) -> Fuzzed:
 class Tally:
     """What came of the cases so far."""
 
-    def __init__(self, victim: Victim, seed: int) -> None:
-        self._victim, self._seed, self._start = victim, seed, time.perf_counter()
+    def __init__(self, acts: Mapping[str, Act], seed: int) -> None:
+        self._acts, self._seed, self._start = acts, seed, time.perf_counter()
         self._counts, self._refused, self._errors = Counter[str](), Counter[str](), Counter[str]()
         self._slowest, self._faults = (0.0, ""), list[Fault]()
         self._memory = _peak_megabytes()
@@ -170,7 +100,7 @@ class Tally:
         try:
             with warnings.catch_warnings(), np.errstate(all="ignore"), _ending():
                 warnings.simplefilter("ignore")
-                self._victim.acts[kind](rng)
+                self._acts[kind](rng)
         except NearsightError as error:
             self._refused[kind] += 1
             self._errors[f"{type(error).__name__}: {_general(str(error))}"] += 1
@@ -201,42 +131,9 @@ class Tally:
             self._faults.append(Fault(kind=kind, case=case, said=said))
 
 
-def _usual(names: Sequence[str], fields: Sequence[str]) -> list[tuple[str, float, dict[str, Any]]]:
-    """Five events with a number in every field."""
-    return [(names[turn % len(names)], 1.7e9 + 5000.0 * turn, dict.fromkeys(fields, turn)) for turn in range(5)]
-
-
-def _observe(session: nearsight.Session, event: Any) -> None:
-    match event:
-        case (name, time, dict(fields)):
-            reading = session.observe(name, time, **fields)
-            _read(reading)
-        case _:
-            session.observe(event)
-
-
-def _read(reading: nearsight.Reading) -> None:
-    for name in reading:
-        reading.decides(name)
-    with suppress(KeyError):  # a model without a head for what comes next says so
-        reading.next(3)
-    reading.segment, reading.surprise, reading.unusual  # noqa: B018 - they are computed when they are asked for
-
-
-def _use(insight: Insight, events: Sequence[Any]) -> None:
-    """All that an app would do with what was loaded."""
-    session = insight.session()
-    for event in events:
-        _observe(session, event)
-    insight.session(session.snapshot()).profile()
-    if insight.manifest.spec.clock is not None:
-        _read(session.score(1.8e9))
-    insight.score_many([events, events[:2]])
-
-
 def _general(sentence: str) -> str:
     """An error without what differs from case to case."""
-    return re.sub(r"\([^)]*\)|'[^']*'|[\d.,]+", "…", sentence)[:100]
+    return re.sub(r"\([^)]*\)|'[^']*'|/\S+|[\d.,]+", "…", sentence)[:100]
 
 
 def _peak_megabytes() -> float:
@@ -265,34 +162,46 @@ def _bounded() -> None:
     signal.signal(signal.SIGALRM, _hung)
 
 
-def _guided(victim: Victim, cases: int, seed: int) -> None:
+def _guided(acts: Mapping[str, Act], cases: int, seed: int, out: Path | None) -> None:
     """Let atheris draw the changes; it ends the process itself, after the figures."""
-    import atheris
-
-    tally, kinds = Tally(victim, seed), list(victim.acts)
+    try:
+        import atheris
+    except ImportError:
+        raise InputError(
+            "--guided needs atheris, which isn't installed: pip install atheris, or leave it out"
+        ) from None
+    tally, kinds = Tally(acts, seed), list(acts)
 
     def one(data: bytes) -> None:
         rng = Fed(data)
         tally.run(rng.choice(kinds), f"data {data.hex()}", rng)
         if tally.cases == cases:
-            _print(tally.told())
+            _tell(tally.told(), out)
 
     atheris.instrument_all()
     atheris.Setup([sys.argv[0], f"-atheris_runs={cases}", f"-seed={seed}", "-max_len=512", "-len_control=0"], one)
     atheris.Fuzz()
 
 
-def _print(found: Fuzzed) -> None:
+def outcome(found: Fuzzed) -> str:
+    """The figures in words, and whatever was a fault."""
     kinds = "\n".join(
         f"  {count:,} {kind}, {found.refused.get(kind, 0):,} of them refused" for kind, count in found.counts.items()
     )
-    faults = "\n".join(f"{fault.kind}, {fault.case}\n{fault.said}" for fault in found.faults)
-    sys.stdout.write(
+    faults = "".join(f"\n{fault.kind}, {fault.case}\n{fault.said}" for fault in found.faults)
+    return (
         f"{found.cases:,} cases in {found.seconds:.0f} s:\n{kinds}\n{len(found.errors)} distinct errors of ours, "
         f"the slowest case {1000 * found.slowest_seconds:.0f} ms ({found.slowest[:60]}), "
-        f"{found.grown_megabytes:.0f} MB more at the peak, {len(found.faults)} faults\n{faults}"
+        f"{found.grown_megabytes:.0f} MB more at the peak, {len(found.faults)} faults{faults}"
     )
+
+
+def _tell(found: Fuzzed, out: Path | None) -> None:
+    """Print the figures, and write them where that was asked for."""
+    sys.stdout.write(f"{outcome(found)}\n")
     sys.stdout.flush()
+    if out:
+        write_atomically(out, msgspec.json.format(msgspec.json.encode(found), indent=1))
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -304,14 +213,15 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--guided", action="store_true", help="let atheris draw (pip install atheris)")
     parser.add_argument("--out", type=Path, help="where to write the figures as JSON")
     options = parser.parse_args(arguments)
-    victim = Victim(options.bundle.read_bytes())
-    _bounded()
-    if options.guided:
-        _guided(victim, options.cases, options.seed)
-    found = fuzzed(victim, options.cases, options.seed)
-    _print(found)
-    if options.out:
-        write_atomically(options.out, msgspec.json.format(msgspec.json.encode(found), indent=1))
+    try:
+        known = acts(options.bundle.read_bytes())
+        _bounded()
+        if options.guided:
+            _guided(known, options.cases, options.seed, options.out)
+    except NearsightError as error:
+        parser.error(str(error))
+    found = fuzzed(known, options.cases, options.seed)
+    _tell(found, options.out)
     sys.exit(bool(found.faults))
 
 

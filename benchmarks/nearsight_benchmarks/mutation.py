@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Fed", "altered_bytes", "altered_tree", "strange_event", "strange_value"]
+__all__ = ["Fed", "altered_bytes", "altered_tree", "rewritten_bytes", "strange_event", "strange_value"]
 
 _MOST_BYTES = 64  # that one change writes, takes away or doubles
 _SIZES = (0, 1, 2, 4, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
@@ -66,6 +66,14 @@ def altered_bytes(content: bytes, rng: random.Random) -> bytes:
     for _ in range(rng.randint(1, 4)):
         rng.choice((_flip, _write, _size, _insert, _remove, _double, _cut))(changed, rng)
     return bytes(changed)
+
+
+def rewritten_bytes(content: bytes, rng: random.Random) -> bytes:
+    """The content with one to four bits or numbers changed where they stand, so that nothing moves."""
+    changed = bytearray(content)
+    for _ in range(rng.randint(1, 4)):
+        rng.choice((_flip, _size))(changed, rng)
+    return bytes(changed[: len(content)])
 
 
 def altered_tree(tree: Any, rng: random.Random) -> Any:

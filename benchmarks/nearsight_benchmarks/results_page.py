@@ -17,6 +17,10 @@ from nearsight.bundle import write_atomically
 from nearsight.errors import InputError, NearsightError
 from nearsight_benchmarks.audit import Audits, tables
 from nearsight_benchmarks.cdnow import CrossFit
+from nearsight_benchmarks.exposure import Exposure
+from nearsight_benchmarks.exposure import outcome as exposed
+from nearsight_benchmarks.fuzz import Fuzzed
+from nearsight_benchmarks.fuzz import outcome as damaged
 from nearsight_benchmarks.groups import grouped
 from nearsight_benchmarks.privacy import Privacy
 from nearsight_benchmarks.privacy import table as noise_table
@@ -42,7 +46,7 @@ cdnow.json runs/cdnow runs/eshop2008 runs/online_retail runs/bpic2012` makes thi
 
 _CALIBRATED = ("expected_calibration_error", "calibration_error_by_chance")
 
-Figures = TypeVar("Figures", CrossFit, Scale, Privacy, Soak, Audits)
+Figures = TypeVar("Figures", CrossFit, Scale, Privacy, Audits, Soak, Fuzzed, Exposure)
 
 
 def read_figures(path: Path, kind: type[Figures], maker: str) -> Figures:
@@ -64,6 +68,8 @@ def render(
     privacy: Privacy | None = None,
     soak: Soak | None = None,
     audit: Audits | None = None,
+    fuzz: Fuzzed | None = None,
+    exposures: Sequence[Exposure] = (),
 ) -> str:
     """The whole page as Markdown; `runs` are of public data sets."""
     parts = [
@@ -78,6 +84,8 @@ def render(
         *(_noised(privacy) if privacy else ()),
         *(_audited(audit) if audit else ()),
         *(_soaked(soak) if soak else ()),
+        *(_damaged(fuzz) if fuzz else ()),
+        *(_exposed(exposures) if exposures else ()),
         *_caveats(results),
     ]
     return "\n\n".join(parts) + "\n"
@@ -270,6 +278,22 @@ def _soaked(soak: Soak) -> Iterator[str]:
     yield _code("\n".join([f"$ {soak.command}", *outcome(soak)]))
 
 
+def _damaged(fuzz: Fuzzed) -> Iterator[str]:
+    yield "## Damage and strange input"
+    yield "Bundles, snapshots, stores and events, damaged by chance, in NumPy: what isn't an error of ours is a fault."
+    yield _code(f"$ python -m nearsight_benchmarks.fuzz shop.nsight --cases {fuzz.cases}\n{damaged(fuzz)}")
+
+
+def _exposed(exposures: Sequence[Exposure]) -> Iterator[str]:
+    yield "## Altered graphs under hashes that fit"
+    yield (
+        "A bundle without a signature vouches for nothing, and its graph goes to the runtime's own parser. Half of the "
+        "graphs have bytes changed anywhere, half have numbers rewritten in their structure."
+    )
+    for each in exposures:
+        yield _code(f"$ {each.command}\n{exposed(each)}")
+
+
 def _caveats(results: Results) -> Iterator[str]:
     yield "## Protocol and caveats"
     left_out = [f"Left out: {name}, because {reason}." for name, reason in results.skipped.items()]
@@ -303,6 +327,10 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--privacy", type=Path, metavar="PRIVACY.json", help="what nearsight_benchmarks.privacy wrote")
     parser.add_argument("--audit", type=Path, metavar="AUDIT.json", help="what nearsight_benchmarks.audit wrote")
     parser.add_argument("--soak", type=Path, metavar="SOAK.json", help="what nearsight_benchmarks.soak wrote")
+    parser.add_argument("--fuzz", type=Path, metavar="FUZZ.json", help="what nearsight_benchmarks.fuzz wrote")
+    parser.add_argument(
+        "--exposure", type=Path, nargs="*", default=(), metavar="EXPOSURE.json", help="what each exposure wrote"
+    )
     parser.add_argument("--out", type=Path, default=Path("benchmarks/RESULTS.md"), help="the page")
     options = parser.parse_args(arguments)
     try:
@@ -311,8 +339,10 @@ def main(arguments: Sequence[str]) -> None:
         privacy = read_figures(options.privacy, Privacy, "privacy") if options.privacy else None
         soak = read_figures(options.soak, Soak, "soak") if options.soak else None
         audit = read_figures(options.audit, Audits, "audit") if options.audit else None
+        fuzz = read_figures(options.fuzz, Fuzzed, "fuzz") if options.fuzz else None
+        exposures = [read_figures(path, Exposure, "exposure") for path in options.exposure]
         crossfit = read_figures(options.crossfit, CrossFit, "cdnow")
-        page = render(read_results(options.results), crossfit, runs, scale, privacy, soak, audit)
+        page = render(read_results(options.results), crossfit, runs, scale, privacy, soak, audit, fuzz, exposures)
     except NearsightError as error:
         parser.error(str(error))
     write_atomically(options.out, page.encode())

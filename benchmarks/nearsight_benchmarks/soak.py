@@ -81,7 +81,7 @@ def outcome(found: Soak) -> list[str]:
         lines.append(
             f"{long.events:,} events of {long.users:,} users, {long.live_users:,} of them live, "
             f"{long.loads_per_event:.1%} loaded: {long.seconds:.0f} s, memory {long.growth_megabytes:+.2f} MB per "
-            f"million events, file {long.file_megabytes:.1f} MB"
+            f"million events and within {long.spread_megabytes:.1f} MB once warm, file {long.file_megabytes:.1f} MB"
         )
         lines += [
             f"  tenth {number}: p50 {tenth.p50_us:.1f} p99 {tenth.p99_us:.1f} µs, {tenth.resident_megabytes:.1f} MB"

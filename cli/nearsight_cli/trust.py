@@ -20,7 +20,13 @@ def register(app: typer.Typer) -> None:
     app.command(epilog=manual(["nearsight sign shop.nsight --key shop.pem"], after))(sign)
     after = "Next: nearsight inspect says what the bundle holds."
     app.command(epilog=manual(["nearsight verify shop.nsight --public-key shop.pub.pem"], after))(verify)
-    examples = ["nearsight publish site shop.nsight --key shop.pem", "nearsight publish site --key shop.pem"]
+    examples = [
+        "nearsight publish site shop.nsight --key shop.pem",
+        "nearsight publish site --key shop.pem",
+        "nearsight publish site --key shop.pem --online-key web.pem",
+        "nearsight publish site --online-key web.pem",
+        "nearsight publish site --key shop.pem --new-key next.pem --online-key web.pem",
+    ]
     after = "Next: upload the folder, and in your app, nearsight.update(URL, FOLDER, root=ROOT)."
     app.command(epilog=manual(examples, after))(publish)
 
@@ -75,19 +81,41 @@ def publish(
         Path | None,
         typer.Argument(metavar="BUNDLE", help="What to offer. Without it: what is offered is signed anew."),
     ] = None,
-    key: Annotated[Path, typer.Option(metavar="FILE", help="Your private key.", show_default=False)] = ...,  # type: ignore[assignment]
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Your private key. Without it: only kept fresh, by the online key.", show_default=False
+        ),
+    ] = None,
+    online_key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A private key that keeps it fresh and can offer nothing.", show_default=False
+        ),
+    ] = None,
+    new_key: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A private key to replace yours with.", show_default=False),
+    ] = None,
     valid: Annotated[
         str, typer.Option(metavar="DURATION", help="How long devices take it for fresh: publish again before.")
     ] = "30d",
 ) -> None:
     """Offer a bundle to apps that are out already, by The Update Framework.
 
-    Devices refuse what was altered, rolled back, frozen or put together from parts on the way.
+    Devices refuse what was altered, rolled back, frozen or put together from parts on the way. One key does it all;
+    with an online key, a server can keep the channel fresh while yours stays off it.
     """
-    from nearsight_export.publishing import ROOT
+    from nearsight.errors import InputError
+    from nearsight_export.publishing import newest_root, refresh
     from nearsight_export.publishing import publish as published
     from nearsight_training.declaration import seconds
 
-    version = published(folder, bundle, key, seconds(valid))
+    if key is not None:
+        version = published(folder, bundle, key, seconds(valid), online_key=online_key, new_key=new_key)
+    elif online_key is not None and bundle is None and new_key is None:
+        version = refresh(folder, online_key, seconds(valid))
+    else:
+        raise InputError("publishing needs your private key: pass --key (--online-key alone keeps a channel fresh)")
     print_text(f"{folder} is at version {version}, fresh for {valid}: upload it.")
-    print_text(f"{folder / ROOT} is what your app must bring with it.")
+    print_text(f"{newest_root(folder)} is what your app must bring with it.")

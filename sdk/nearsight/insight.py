@@ -33,7 +33,11 @@ def load(source: str | os.PathLike[str] | bytes, *, runtime: str = "auto", publi
 
 
 class Insight:
-    """A model ready to answer. Made by `load`."""
+    """A model ready to answer. Made by `load`.
+
+    It and its sessions serve one thread at a time: load one for each thread, which shares nothing with the others. A
+    process that was forked may go on with what it has.
+    """
 
     def __init__(self, manifest: Manifest, model: Model) -> None:
         self.manifest = manifest

@@ -33,7 +33,7 @@ class Model:
 
 
 class Session:
-    """A stream of one user's events. Not safe for use from several threads at once.
+    """A stream of one user's events. Sessions of one `Insight` share its runtime's memory: one thread at a time.
 
     An event that raises leaves the session as it was. A time earlier than the last event's counts as the last
     event's time. Where the specification says so, the event after a long gap or a full count starts the history anew.

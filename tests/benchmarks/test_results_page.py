@@ -5,6 +5,8 @@ import pytest
 
 from benchmarks import invented
 from nearsight_benchmarks.cdnow import CrossFit
+from nearsight_benchmarks.exposure import Exposure
+from nearsight_benchmarks.fuzz import Fuzzed
 from nearsight_benchmarks.groups import grouped
 from nearsight_benchmarks.kills import Kills
 from nearsight_benchmarks.results import write_results
@@ -141,3 +143,26 @@ def test_a_store_over_a_long_time_is_told_where_it_was_measured():
     assert "$ python -m soak shop.nsight\n500 kills, 90,000 events, 33 erasures: 1 failures; at most 17 events" in page
     assert "the oldest 0.061 s old (bound 0.05 s and a write)\nkill 7: planted\n```" in page
     assert "A store over a long time" not in render(invented.results(), CROSSFIT)
+
+
+def test_damage_and_exposure_are_told_as_their_commands_tell_them(tmp_path):
+    fuzz = Fuzzed(
+        cases=240, seed=1, seconds=3.0, counts={"bytes of a store": 240}, refused={"bytes of a store": 7},
+        errors={"StoreError: …": 7}, slowest_seconds=0.1, slowest="bytes of a store, seed 3", grown_megabytes=5.0,
+        faults=(),
+    )  # fmt: skip
+    exposure = Exposure(
+        runtime="litert", cases=200, seed=1, seconds=2.0, refused=150, used=40, crashed={"SIGSEGV": 8}, hung=2,
+        strange={}, examples={}, host=invented.HOST, command="python -m exposure shop.nsight",
+    )  # fmt: skip
+    page = render(invented.results(), CROSSFIT, fuzz=fuzz, exposures=[exposure])
+    assert "--cases 240\n240 cases in 3 s:\n  240 bytes of a store, 7 of them refused\n1 distinct errors" in page
+    assert "8 (4.0%) crashed the process (SIGSEGV 8), 2 hung, 0 gave another error; 2 s" in page
+    paths = {name: tmp_path / f"{name}.json" for name in ("results", "crossfit", "fuzz", "exposure")}
+    write_results(paths["results"], invented.results())
+    for name, figures in (("crossfit", CROSSFIT), ("fuzz", fuzz), ("exposure", exposure)):
+        paths[name].write_bytes(msgspec.json.encode(figures))
+    out = tmp_path / "RESULTS.md"
+    options = ["--fuzz", str(paths["fuzz"]), "--exposure", str(paths["exposure"]), "--out", str(out)]
+    main([str(paths["results"]), str(paths["crossfit"]), *options])
+    assert out.read_text() == page

@@ -100,6 +100,16 @@ def test_a_tiny_endurance_has_its_tenths(bundle):
     assert found.file_megabytes > 0
 
 
+def test_memory_is_judged_once_it_is_warm():
+    held = (50.0, 61.0, 60.5, *[61.5] * 6, 62.0)
+    tenths = tuple(endurance.Tenth(p50_us=1.0, p99_us=2.0, resident_megabytes=each) for each in held)
+    found = endurance.Endurance(
+        events=10, users=1, live_users=1, loads_per_event=0, seconds=1, growth_megabytes=0, file_megabytes=1,
+        tenths=tenths,
+    )  # fmt: skip
+    assert found.spread_megabytes == 1.5
+
+
 def test_the_command_says_and_writes_what_it_found(bundle, tmp_path, capsys, monkeypatch):
     out = tmp_path / "soak.json"
     options = ["--kill", "0", "--calls", "40", "--events", "200", "--users", "5", "--out", str(out)]

@@ -20,11 +20,23 @@ def test_the_examples_run_one_after_the_other(folder: Path) -> None:
             done = nearsight(*example, folder=folder)
             assert (done.code, done.err) == (0, "")
     assert done.out.startswith("shop.nsight (made-up) is whole")
+    for name in ("web.pem", "next.pem"):
+        assert nearsight("keys", name, folder=folder).code == 0
     for version, example in enumerate(examples_of("publish"), 1):
         done = nearsight(*example, folder=folder)
         assert (done.code, done.err) == (0, "")
         assert f"at version {version}," in done.out
-    assert (folder / "site" / "metadata" / "1.root.json").exists()
+    roots = {path.name for path in (folder / "site" / "metadata").glob("*.root.json")}
+    assert roots == {"1.root.json", "2.root.json", "3.root.json"}
+    assert "3.root.json is what your app must bring with it" in done.out
+
+
+@pytest.mark.parametrize("more", [[], ["shop.nsight", "--online-key", "web.pem"], ["--new-key", "next.pem"]])
+def test_without_the_developers_key_nothing_is_offered(folder: Path, more: list[str]) -> None:
+    done = nearsight("publish", "nowhere", *more, folder=folder)
+    assert (done.code, done.out) == (2, "")
+    assert "pass --key" in done.err
+    assert not (folder / "nowhere").exists()
 
 
 def test_a_bundle_without_a_signature_is_refused(folder: Path) -> None:

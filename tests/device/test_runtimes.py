@@ -1,9 +1,12 @@
 """Every installed runtime gives the bundle's own answers; where none is installed, a sentence says what to install."""
 
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from msgspec.structs import replace
@@ -11,8 +14,9 @@ from msgspec.structs import replace
 import made_up
 import nearsight
 from device.conftest import DISTRIBUTIONS, INSTALLED
+from nearsight.archive import packed
 from nearsight.backends import RUNTIMES, choose
-from nearsight.bundle import Bundle, read_bundle, sealed, write_bundle
+from nearsight.bundle import MANIFEST, Bundle, read_bundle, sealed, write_bundle
 from nearsight.conformance import read_vectors, verify
 
 TOLERANCE = 0.02  # the TFLite graph has 8-bit weights, and here they are random ones
@@ -28,6 +32,43 @@ except nearsight.RuntimeMissingError as error:
     print(error)
 else:
     print(insight.runtime, insight.session().observe("view", time=0.0)["purchase"])
+"""
+
+
+FORKED = """
+import os, sys, nearsight
+session = nearsight.load(sys.argv[1], runtime=sys.argv[2]).session()
+session.observe("view", time=1.7e9)
+child = os.fork()
+for turn in range(20):
+    reading = session.observe("cart", time=1.7e9 + turn, price=turn)
+os.write(1, f"{sorted(reading.items())}\\n".encode())
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if child else 0)
+"""
+
+
+GREETED = """
+import os, threading
+from nearsight.backends.greeting import without_greeting
+inside, leave, left = threading.Event(), threading.Event(), threading.Event()
+def first():
+    with without_greeting():
+        inside.set()
+        leave.wait(0.5)
+    left.set()
+def second():
+    inside.wait()
+    with without_greeting():
+        leave.set()
+        left.wait(0.5)
+        os.write(2, b"kept\\n")
+threads = [threading.Thread(target=each, daemon=True) for each in (first, second)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join(5)
+os.write(2, b"after\\n")
+os._exit(sum(thread.is_alive() for thread in threads))
 """
 
 
@@ -72,6 +113,47 @@ def test_a_runtime_that_has_other_weights_is_found_out(runtime: str, bundle: Pat
     history = replace(vectors.histories[-1], moments=(*vectors.histories[-1].moments[:-1], wrong))
     with pytest.raises(nearsight.BundleError, match="readings"):
         verify(replace(vectors, histories=(history,)), opened.manifest, backend, "fp32")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system can't fork")
+@pytest.mark.parametrize("runtime", INSTALLED)
+def test_a_fork_answers_as_its_parent_does(runtime: str, bundle: Path) -> None:
+    command = [sys.executable, "-c", FORKED, str(bundle), runtime]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert first == second
+    assert "purchase" in first
+
+
+@pytest.mark.parametrize("runtime", INSTALLED)
+def test_threads_that_load_a_model_each_answer_as_one_alone(runtime: str, bundle: Path) -> None:
+    def answers(first: int) -> list[dict[str, float]]:
+        session = nearsight.load(bundle, runtime=runtime).session()
+        events = [(("view", "cart", "purchase")[(first + turn) % 3], 1.7e9 + first * turn) for turn in range(60)]
+        return [dict(session.observe(name, time, price=first)) for name, time in events]
+
+    alone = [answers(first) for first in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(answers, range(4))) == alone
+
+
+def test_threads_that_load_at_once_leave_the_process_its_standard_error() -> None:
+    done = subprocess.run([sys.executable, "-c", GREETED], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "kept\nafter\n")
+
+
+@pytest.mark.parametrize("runtime", INSTALLED)
+def test_a_manifest_with_more_names_than_its_graph_has_is_refused_before_an_event(runtime: str, bundle: Path) -> None:
+    opened = read_bundle(bundle)
+    spec = opened.manifest.spec
+    more = tuple(replace(each, vocabulary=(*each.vocabulary, "one more")) for each in spec.categories)
+    wider = replace(spec, categories=more)
+    trunk = replace(opened.manifest.trunk, code_sizes=wider.code_sizes)
+    manifest = replace(opened.manifest, spec=wider, trunk=trunk)
+    content = packed({MANIFEST: msgspec.json.encode(manifest), **opened.members})
+    with pytest.raises(nearsight.BundleError, match="export it again"):
+        nearsight.load(content, runtime=runtime)
 
 
 @pytest.mark.parametrize("runtime", INSTALLED)

@@ -94,12 +94,17 @@ def test_the_architecture_names_files_that_are_there() -> None:
 
 def test_the_privacy_page_names_functions_and_tests_that_are_there() -> None:
     page = (ROOT / "docs" / "privacy.md").read_text()
-    cells = "".join(line for line in page.splitlines() if line.startswith("| ") and "`" in line)
-    tests = "".join(file.read_text() for file in (ROOT / "tests" / "sdk").glob("test_store*.py"))
+    cells, more = (
+        "".join(line for line in part.splitlines() if line.startswith("| ") and "`" in line)
+        for part in page.split("## When something goes wrong")
+    )
+    tests = "".join(
+        file.read_text() for room in ("sdk", "device") for file in (ROOT / "tests" / room).glob("test_*.py")
+    )
     named = set(re.findall(r"`(\w+)", cells))
     checks = {name for name in named if name.startswith("test_")}
     assert len(checks) > 12
-    assert [name for name in checks if f"def {name}(" not in tests] == []
+    assert [name for name in (*checks, *re.findall(r"`(test_\w+)", more)) if f"def {name}(" not in tests] == []
     parameters = inspect.signature(nearsight.open).parameters
     assert [name for name in named - checks if not hasattr(nearsight.Store, name) and name not in parameters] == []
 

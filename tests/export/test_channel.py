@@ -1,6 +1,7 @@
 """A channel on loopback: what a developer publishes arrives, and what somebody on the way makes of it doesn't."""
 
 import functools
+import hashlib
 import http.server
 import json
 import shutil
@@ -21,7 +22,7 @@ import nearsight
 import nearsight.channel
 from nearsight import BundleError, InputError, UpdateError
 from nearsight.bundle import read_bundle, write_bundle
-from nearsight_export.publishing import ROOT, publish
+from nearsight_export.publishing import newest_root, publish, refresh
 from nearsight_export.signing import make_keys, private_key, sign
 
 VERSIONS = (1, 2, 3)
@@ -50,7 +51,7 @@ class Site:
 
     @property
     def root(self) -> Path:
-        return self.then[1] / ROOT
+        return self.then[1] / "metadata" / "1.root.json"
 
     @property
     def metadata(self) -> Path:
@@ -318,3 +319,142 @@ def test_no_private_key_is_in_the_folder(site: Site) -> None:
             assert b"PRIVATE" not in path.read_bytes()
             assert secret.hex().encode() not in path.read_bytes()
     assert json.loads(site.root.read_text())["signed"]["consistent_snapshot"]
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> dict[str, Path]:
+    """Private keys by what they are for."""
+    found = {name: tmp_path / "keys" / f"{name}.pem" for name in ("online", "next", "other")}
+    for path in found.values():
+        make_keys(path)
+    return found
+
+
+def updated(site: Site, app: Path) -> bytes:
+    """What an app holds that began with the channel's first root."""
+    return nearsight.update(site.url, app, root=site.root).read_bytes()
+
+
+def sign_anew(path: Path, *keys: Path) -> None:
+    """Forge: the file's content under other signatures."""
+    forged = Metadata.from_bytes(path.read_bytes())
+    forged.signatures.clear()
+    for key in keys:
+        forged.sign(CryptoSigner(private_key(key)), append=True)
+    forged.to_file(str(path))
+
+
+def test_an_online_key_keeps_fresh_what_is_offered(site: Site, app: Path, keys: dict[str, Path]) -> None:
+    at_version(site, app, 1)
+    long_ago = datetime.now(UTC) - timedelta(days=60)
+    publish(site.folder, site.bundles[2], site.key, MONTH, online_key=keys["online"], now=long_ago)
+    assert "expired" in refused(site, app)
+    offer = (site.metadata / "2.targets.json").read_bytes()
+    assert refresh(site.folder, keys["online"], MONTH) == 3
+    assert refresh(site.folder, keys["online"], MONTH) == 4
+    assert (site.metadata / "2.targets.json").read_bytes() == offer
+    assert updated(site, app) == site.bundles[2].read_bytes()
+    assert publish(site.folder, site.bundles[3], site.key, MONTH, online_key=keys["online"]) == 5
+    assert updated(site, app) == site.bundles[3].read_bytes()
+    assert newest_root(site.folder) == site.metadata / "2.root.json"
+
+
+def test_a_refreshed_channel_rolls_back_no_more_than_another(site: Site, app: Path, keys: dict[str, Path]) -> None:
+    publish(site.folder, site.bundles[2], site.key, MONTH, online_key=keys["online"])
+    before = (site.metadata / "timestamp.json").read_bytes()
+    refresh(site.folder, keys["online"], MONTH)
+    updated(site, app)
+    (site.metadata / "timestamp.json").write_bytes(before)
+    assert "can't be trusted" in refused(site, app)
+
+
+def test_an_online_key_can_offer_nothing(site: Site, app: Path, keys: dict[str, Path]) -> None:
+    """Whoever has it names another bundle, in targets and snapshot and timestamp of their own."""
+    publish(site.folder, site.bundles[1], site.key, MONTH, online_key=keys["online"])
+    updated(site, app)
+    publish(site.folder, site.bundles[2], site.key, MONTH, online_key=keys["online"])
+    newest = max(site.metadata.glob("*.targets.json"), key=lambda path: int(path.name.split(".")[0]))
+    sign_anew(newest, keys["online"])
+    version = newest.name.split(".")[0]
+    snapshot = site.metadata / f"{version}.snapshot.json"
+    for path, named, name in (
+        (snapshot, newest, "targets.json"),
+        (site.metadata / "timestamp.json", snapshot, "snapshot.json"),
+    ):
+        whole = json.loads(path.read_text())
+        content = named.read_bytes()
+        whole["signed"]["meta"][name] |= {
+            "length": len(content), "hashes": {"sha256": hashlib.sha256(content).hexdigest()}
+        }  # fmt: skip
+        path.write_text(json.dumps(whole))
+        sign_anew(path, keys["online"])
+    assert "can't be trusted" in refused(site, app)
+    with pytest.raises(InputError, match="another key"):
+        publish(site.folder, site.bundles[3], keys["online"], MONTH)
+
+
+def test_only_the_channels_own_online_key_refreshes_it(site: Site, app: Path, keys: dict[str, Path]) -> None:
+    publish(site.folder, site.bundles[2], site.key, MONTH, online_key=keys["online"])
+    for act in (
+        lambda: refresh(site.folder, keys["other"], MONTH),
+        lambda: refresh(site.folder, site.key, MONTH),
+        lambda: publish(site.folder, site.bundles[3], site.key, MONTH),
+    ):
+        with pytest.raises(InputError, match="kept fresh by another key"):
+            act()
+    publish(site.folder, None, site.key, MONTH, online_key=keys["other"])  # the developer exchanges it
+    with pytest.raises(InputError, match="kept fresh by another key"):
+        refresh(site.folder, keys["online"], MONTH)
+    refresh(site.folder, keys["other"], MONTH)
+    assert updated(site, app) == site.bundles[2].read_bytes()
+
+
+def test_a_freeze_behind_a_stolen_online_key_ends_with_the_offer(site: Site, keys: dict[str, Path]) -> None:
+    publish(site.folder, site.bundles[2], site.key, MONTH, online_key=keys["online"])
+    later = datetime.now(UTC) + timedelta(days=350)
+    with pytest.raises(InputError, match=r"lasts until \d{4}-\d\d-\d\d: publish it with --key"):
+        refresh(site.folder, keys["online"], MONTH, now=later)
+
+
+def test_there_must_be_a_channel_to_keep_fresh_or_to_replace_a_key_of(
+    site: Site, tmp_path: Path, keys: dict[str, Path]
+) -> None:
+    with pytest.raises(InputError, match="isn't a channel yet"):
+        refresh(tmp_path / "new", keys["online"], MONTH)
+    with pytest.raises(InputError, match="no key can be replaced"):
+        publish(tmp_path / "new", site.bundles[1], site.key, MONTH, new_key=keys["next"])
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("online", [False, True])
+def test_apps_follow_to_a_new_key_and_the_old_one_is_good_for_nothing(
+    site: Site, app: Path, tmp_path: Path, keys: dict[str, Path], online: bool
+) -> None:
+    more = {"online_key": keys["online"]} if online else {}
+    publish(site.folder, site.bundles[1], site.key, MONTH, **more)
+    updated(site, app)
+    for _ in range(2):  # what was interrupted can be done again
+        publish(site.folder, site.bundles[2], site.key, MONTH, new_key=keys["next"], **more)
+    assert updated(site, app) == site.bundles[2].read_bytes()
+    publish(site.folder, site.bundles[3], keys["next"], MONTH, **more)  # which keeps both signatures of the root
+    assert updated(site, tmp_path / "who comes late") == site.bundles[3].read_bytes()
+    with pytest.raises(InputError, match="another key"):
+        publish(site.folder, site.bundles[1], site.key, MONTH, **more)
+    updated(site, app)
+    for path in site.metadata.glob("*.json"):
+        if "root" not in path.name:
+            sign_anew(path, site.key)
+    assert "can't be trusted" in refused(site, app)
+
+
+def test_a_root_by_a_stolen_old_key_alone_is_refused_after_the_rotation(
+    site: Site, app: Path, keys: dict[str, Path]
+) -> None:
+    publish(site.folder, site.bundles[2], site.key, MONTH, new_key=keys["next"])
+    updated(site, app)
+    newest = newest_root(site.folder)
+    forged = Metadata.from_bytes(newest.read_bytes())
+    forged.signed.version += 1
+    forged.to_file(str(site.metadata / f"{forged.signed.version}.root.json"))
+    sign_anew(site.metadata / f"{forged.signed.version}.root.json", site.key)
+    assert "can't be trusted" in refused(site, app)

@@ -209,7 +209,7 @@ def test_an_export_is_all_there_is(tmp_path):
     cursor = Cursor(history["first_time"], history["last_time"], history["events"], counts)
     expected = Expected(floats["expected_next"], history["surprise_bits"])
     assert bytes.fromhex(held["pseudonym"]) in cells(tmp_path)
-    assert set(held) == {"pseudonym", "consents", "last_written", "history", "journal"}
+    assert set(held) == {"pseudonym", "consents", "last_written", "history", "journal", "reports"}
     assert freeze(history["model"], cursor, floats["state"], tally, expected) == session.snapshot()
 
 

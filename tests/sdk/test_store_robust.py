@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import nearsight
 from nearsight import StoreError
 from nearsight.store.database import FORMAT
 from shop import KEY, PRICE, START, insight, opened
@@ -263,3 +264,41 @@ def test_another_key_is_refused_and_harms_nothing(tmp_path):
         opened(tmp_path, key=KEY[::-1])
     with opened(tmp_path) as store:
         assert store.export_user("ada") == before["ada"]
+
+
+ROWS = {
+    "a number that is none": "UPDATE journal SET sequence = x'00ff' WHERE id = 1 AND sequence = 2",
+    "a number below all": "UPDATE journal SET sequence = -5 WHERE id = 1 AND sequence = 2",
+    "a place that is taken": "UPDATE journal SET sequence = sequence + 1 WHERE id = 1 AND sequence = 6",
+    "a user who is nobody": "UPDATE users SET pseudonym = x'00' WHERE id = 2; DELETE FROM users WHERE id = 1",
+    "a day that is none": "UPDATE states SET day = -9223372036854775808; UPDATE journal SET day = 9223372036854775807",
+    "a day that is no number": "UPDATE states SET day = x'ff'; UPDATE journal SET day = 'x'",
+    "a nameless value": "INSERT INTO meta VALUES (NULL, x'00')",
+}
+
+
+@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.filterwarnings("ignore:the store was damaged")
+def test_an_altered_row_costs_what_it_held_and_the_app_goes_on(tmp_path, row):
+    """What comes of it is at most a history that begins anew; events are taken and written as ever."""
+    options = {"purposes": ("insight", "journal"), "journal": nearsight.Journal(days=10**6, events=50)}
+    with opened(tmp_path, MODEL, **options) as store:
+        for user in ("ada", "grace"):
+            for purpose in ("insight", "journal"):
+                store.consent(user, purpose)
+            for turn in range(6):
+                store.observe(user, "view", time=START + turn)
+    with sqlite3.connect(tmp_path / "state.db") as tampered:
+        tampered.executescript(ROWS[row])
+    tampered.close()
+    for _ in range(2):
+        with opened(tmp_path, MODEL, **options) as store:
+            for user in ("ada", "grace"):
+                before = store.export_user(user)
+                for purpose in ("insight", "journal"):
+                    store.consent(user, purpose)
+                for turn in range(3):
+                    store.observe(user, "cart", time=START + 60 + turn)
+                after = store.export_user(user)
+                assert after["history"]["events"] == (before["history"]["events"] if before else 0) + 3
+                assert [event["name"] for event in after["journal"]][-3:] == ["cart"] * 3

@@ -72,7 +72,10 @@ def bound(step: Step, trunk: Trunk) -> Callable[[int], Binding]:
 
 
 def tensors(trunk: Trunk, batch: int) -> dict[str, NDArray[Any]]:
-    """Memory of zeros for a step's inputs and outputs, by the names that they have in every graph."""
+    """Memory for a step's inputs and outputs, by the names that they have in every graph.
+
+    All is zero but the codes, which are the largest, so that a first run finds out a graph with smaller tables.
+    """
     widths = {
         "numbers": trunk.numbers,
         "state": trunk.state_size,
@@ -81,4 +84,4 @@ def tensors(trunk: Trunk, batch: int) -> dict[str, NDArray[Any]]:
         "next_state": trunk.state_size,
     }
     floats: dict[str, NDArray[Any]] = {name: np.zeros((batch, width), np.float32) for name, width in widths.items()}
-    return {"codes": np.zeros((batch, len(trunk.code_sizes)), np.int32), **floats}
+    return {"codes": np.tile(np.array(trunk.code_sizes, np.int32) - 1, (batch, 1)), **floats}

@@ -3,19 +3,27 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 __all__ = ["without_greeting"]
 
 _GREETING = b"Created TensorFlow Lite XNNPACK delegate"
 _MOST = 65_536  # bytes that a pipe holds on Linux, far more than a start says
+_turn = Lock()
 
 
 @contextmanager
 def without_greeting() -> Iterator[None]:
     """Hold the process's standard error meanwhile, and then pass on everything but the greeting.
 
-    Where the process has no standard error, as windowed apps have none, nothing is held.
+    Where the process has no standard error, as windowed apps have none, nothing is held. One thread at a time is
+    within: two that put each other's pipe back would wait for each other.
     """
+    with _turn:
+        yield from _held()
+
+
+def _held() -> Iterator[None]:
     try:
         kept = os.dup(2)
     except OSError:

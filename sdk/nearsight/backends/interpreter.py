@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nearsight.backends.backend import OUTPUTS, Backend, Binding, tensors
+from nearsight.backends.backend import Backend, Binding, tensors
 from nearsight.backends.greeting import without_greeting
 from nearsight.errors import BundleError
 from nearsight.trunk import Trunk
@@ -41,10 +41,10 @@ def _binding(new: Callable[[], Any], trunk: Trunk, batch: int) -> Binding:
         interpreter.invoke()
         indices |= {detail["name"]: detail["index"] for detail in interpreter.get_output_details()}
         found = {name: _in_place(interpreter.tensor(indices[name])()) for name in expected}
-    except (KeyError, RuntimeError, ValueError) as error:
+    except (KeyError, MemoryError, RuntimeError, ValueError) as error:
         raise BundleError(f"step.tflite can't be loaded ({error}): export it again") from error
-    if any(found[name].shape != expected[name].shape for name in OUTPUTS):
-        raise BundleError("step.tflite doesn't have the manifest's outputs: export it again")
+    if any((found[name].shape, found[name].dtype) != (expected[name].shape, expected[name].dtype) for name in expected):
+        raise BundleError("step.tflite doesn't have the manifest's inputs and outputs: export it again")
     return Binding(found, interpreter.invoke)
 
 

@@ -120,9 +120,10 @@ class Database:
         return {what.decode(): count for what, count in self._read("SELECT what, count FROM audit ORDER BY what")}
 
     def add_user(self, pseudonym: bytes, key: bytes) -> int:
-        """A row for a new user, whose id is returned; what the pseudonym had before is erased."""
+        """A row for a new user, whose id is returned; what the pseudonym or the id had before is erased."""
         self.erase(pseudonym)
         inserted = self._writer.execute("INSERT INTO users (pseudonym, key) VALUES (?, ?)", (pseudonym, key))
+        self._writer.execute("DELETE FROM journal WHERE id = ?", (inserted.lastrowid,))
         return int(inserted.lastrowid or 0)
 
     def put_states(self, rows: Iterable[tuple[int, bytes, int]]) -> None:
@@ -130,8 +131,8 @@ class Database:
         self._writer.executemany("INSERT OR REPLACE INTO states VALUES (?, ?, ?)", rows)
 
     def put_events(self, rows: Iterable[tuple[int, int, bytes, int]]) -> None:
-        """Add to the journal: id, sequence, sealed event, day."""
-        self._writer.executemany("INSERT INTO journal VALUES (?, ?, ?, ?)", rows)
+        """Add to the journal: id, sequence, sealed event, day. A row that damage put in the place is replaced."""
+        self._writer.executemany("INSERT OR REPLACE INTO journal VALUES (?, ?, ?, ?)", rows)
 
     def count(self, counts: Mapping[str, int]) -> None:
         """Add to the audit."""
@@ -160,9 +161,9 @@ class Database:
         return self._writer.execute(query, (before,)).fetchall()
 
     def restamp(self, today: int) -> None:
-        """Count days after `today`, which a clock that ran ahead has left, as today."""
+        """Count days after `today`, which a clock that ran ahead or damage has left, as today."""
         for table in ("states", "journal"):
-            self._writer.execute(f"UPDATE {table} SET day = ? WHERE day > ?", (today, today))  # noqa: S608
+            self._writer.execute(f"UPDATE {table} SET day = ? WHERE day NOT BETWEEN 0 AND ?", (today, today))  # noqa: S608
 
     def cut_log(self, patience_seconds: float) -> bool:
         """Bring the write-ahead log into the database and cut it to nothing; False where somebody keeps reading it."""
@@ -250,7 +251,7 @@ def _meta(connection: sqlite3.Connection) -> tuple[bytes | None, bytes | None]:
         if name == _DIGEST.encode():
             written = value
         else:
-            digest.update(name + value)
+            digest.update((name or b"") + value)
     return written, bytes.fromhex(digest.hexdigest()) if rows else None
 
 

@@ -14,19 +14,20 @@ class Live:
     `id` is None until there is a row. `events` wait for the journal; the last of them has the number `sequence`.
     """
 
-    __slots__ = ("changes", "consents", "events", "id", "key", "pseudonym", "saved", "sequence", "session")
+    __slots__ = ("budget", "changes", "consents", "events", "id", "key", "pseudonym", "saved", "sequence", "session")
 
     def __init__(self, pseudonym: bytes, session: Session) -> None:
         self.pseudonym, self.session = pseudonym, session
         self.id: int | None = None
         self.key: object = None  # the vault's
         self.consents: dict[str, float] = {}
+        self.budget: bytes | None = None
         self.events: list[Event] = []
         self.sequence = self.changes = self.saved = 0
 
     def copy(self) -> "Copy":
         """What is to be written of this user as of now."""
-        record = Record(self.consents, self.session.snapshot(), self.sequence)
+        record = Record(self.consents, self.session.snapshot(), self.sequence, self.budget)
         return Copy(self, encoded(record), tuple(self.events), self.sequence, self.changes)
 
 

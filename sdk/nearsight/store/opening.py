@@ -10,11 +10,12 @@ from nearsight.errors import StoreError
 from nearsight.insight import Insight, load
 from nearsight.store.audit import Audit
 from nearsight.store.key import Place, checked_key, kept_key
-from nearsight.store.options import Journal, Options
+from nearsight.store.options import Journal, Options, unspent
 from nearsight.store.store import Store
 from nearsight.store.vault import IDENTITY, ROOT, Vault
 
 if TYPE_CHECKING:
+    from nearsight.report.budget import Budget
     from nearsight.store.cipher import Ring
     from nearsight.store.database import Database
 
@@ -34,15 +35,16 @@ def open_store(
     live_users: int = 1000,
     retention_days: int | None = None,
     journal: Journal | None = None,
+    budget: "Budget | None" = None,
 ) -> Store:
     """Open the store at `path` for a bundle, or make it there: `nearsight.open`.
 
     `bundle` is what `load` takes, or an `Insight` that nothing else uses. `key` is 32 bytes that the app keeps; without
     one, a key is kept in the operating system's keyring, or in the file `path.key` where there is none. `purposes` are
-    what users may consent to: the first is what histories are kept for, `"journal"` what a `journal` is, the others the
-    app's own. An event is on the disk within `flush_seconds`, and at most `flush_events` wait for it. So many
-    `live_users` stay in memory. Users of whom nothing was heard for `retention_days` are erased, and journals of a
-    store that is opened without one.
+    what users may consent to: the first is what histories are kept for, `"journal"` what a `journal` is, `"reports"`
+    what each user has a budget like `budget` for, a new `report.Budget`; the others are the app's own. An event is on
+    the disk within `flush_seconds`, and at most `flush_events` wait for it. So many `live_users` stay in memory. Users
+    of whom nothing was heard for `retention_days` are erased, and journals of a store that is opened without one.
 
     A damaged file is moved aside, a `RuntimeWarning` says so once, and the store begins anew. Raises `StoreError` for
     options that can't be, another key, a file of a newer nearsight or of something else, or one that is open already;
@@ -55,6 +57,7 @@ def open_store(
         live_users=live_users,
         retention_days=retention_days,
         journal=journal,
+        budget=None if budget is None else unspent(budget),
     )
     given = None if key is None else checked_key(key)
     insight = bundle if isinstance(bundle, Insight) else load(bundle)

@@ -4,9 +4,10 @@ import msgspec
 
 from nearsight.errors import StoreError
 
-__all__ = ["JOURNAL", "Journal", "Options"]
+__all__ = ["JOURNAL", "REPORTS", "Journal", "Options", "unspent"]
 
 JOURNAL = "journal"  # the purpose under which events themselves are kept
+REPORTS = "reports"  # the purpose for which noised answers may leave
 
 
 class Journal(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +26,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     live_users: int
     retention_days: int | None
     journal: Journal | None
+    budget: bytes | None  # the snapshot of one of which nothing was spent
 
     def __post_init__(self) -> None:
         _at_least_one("flush_events", self.flush_events)
@@ -40,11 +42,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         if self.journal is not None:
             _at_least_one("journal.days", self.journal.days)
             _at_least_one("journal.events", self.journal.events)
-        if (self.journal is not None) != (JOURNAL in self.purposes):
-            raise StoreError(
-                f"a journal and the purpose {JOURNAL!r} belong together: pass both journal= and {JOURNAL!r} in "
-                "purposes=, or neither"
-            )
+        for option, value, purpose in (("journal", self.journal, JOURNAL), ("budget", self.budget, REPORTS)):
+            if (value is not None) != (purpose in self.purposes):
+                raise StoreError(
+                    f"a {option} and the purpose {purpose!r} belong together: pass both {option}= and {purpose!r} in "
+                    "purposes=, or neither"
+                )
 
     @property
     def first(self) -> str:
@@ -56,6 +59,16 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         if purpose not in self.purposes:
             known = ", ".join(map(repr, self.purposes))
             raise StoreError(f"the purpose must be one of {known}, received {purpose!r}: declare it in purposes=")
+
+
+def unspent(budget: object) -> bytes:
+    """The snapshot of a budget that each user gets one like. Raises `StoreError` for a used one or something else."""
+    from nearsight.report.budget import Budget
+
+    if not isinstance(budget, Budget) or budget != Budget(budget.total, budget.renews_seconds):
+        came = "one that was used" if isinstance(budget, Budget) else type(budget).__name__
+        raise StoreError(f"budget must be a new report.Budget, received {came}: each user gets one like it")
+    return budget.snapshot()
 
 
 def _at_least_one(name: str, value: int) -> None:

@@ -24,9 +24,10 @@ def portrait(
     consents: Mapping[str, float],
     snapshot: bytes,
     events: Sequence[Event],
+    budget: bytes | None,
     day: int,
 ) -> dict[str, Any]:
-    """Pseudonym, consents, the day of the last write, history and journal as plain JSON; nothing is left out."""
+    """Pseudonym, consents, the day of the last write, history, journal and reports as plain JSON; all there is."""
     found = thaw(snapshot, manifest.model, manifest.trunk, manifest.spec.counted)
     names = ("something unknown", *manifest.spec.event.vocabulary)
     expected = found.expected
@@ -46,6 +47,7 @@ def portrait(
             "surprise_bits": None if expected is None else expected.bits,
         },
         "journal": [msgspec.structs.asdict(event) for event in events],
+        "reports": None if budget is None else msgspec.json.decode(budget),
     }
 
 

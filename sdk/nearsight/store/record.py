@@ -15,12 +15,14 @@ class Record(msgspec.Struct, array_like=True):
     """All that is kept of a user besides the journal.
 
     `consents` map purposes to when they were consented to, in seconds since 1970; `snapshot` is the session's;
-    `sequence` is the number of the last event in the journal.
+    `sequence` is the number of the last event in the journal; `budget` is the snapshot of what reports may cost and
+    have cost, None where there was none yet.
     """
 
     consents: dict[str, float]
     snapshot: bytes
     sequence: int = 0
+    budget: bytes | None = None
 
 
 class Event(msgspec.Struct, array_like=True):

@@ -1,4 +1,4 @@
-"""A store for an app: consent, observing, asking, export and erasure."""
+"""A store for an app: consent, observing, asking, reports, export and erasure."""
 
 import os
 import time
@@ -14,13 +14,14 @@ from nearsight.store.audit import Audit
 from nearsight.store.backlog import Backlog
 from nearsight.store.key import Place, checked_key, forget_key
 from nearsight.store.live import Live, LiveUsers
-from nearsight.store.options import JOURNAL, Options
+from nearsight.store.options import JOURNAL, REPORTS, Options
 from nearsight.store.portrait import portrait
 from nearsight.store.record import Trimmer
 from nearsight.store.vault import IDENTITY, ROOT, today
 from nearsight.store.writer import Writer
 
 if TYPE_CHECKING:
+    from nearsight.report import Question, Report
     from nearsight.store.vault import Vault
 
 __all__ = ["Store"]
@@ -35,8 +36,8 @@ class Store:
     that was forked opens the store anew. `key_place` says where the key is kept: "app", "keyring" or "file".
 
     An observed event is on the disk `flush_seconds` later (and as long as the write takes), and never do more than
-    `flush_events` wait: that is what a power cut can cost. `consent`, `withdraw`, `erase_user`, `retention` and
-    `flush` have written when they return. Where the disk is full, asking goes on and observing too, until
+    `flush_events` wait: that is what a power cut can cost. `consent`, `withdraw`, `report`, `erase_user`, `retention`
+    and `flush` have written when they return. Where the disk is full, asking goes on and observing too, until
     `flush_events` wait; then `observe` raises `StoreError` before it takes the event.
     """
 
@@ -72,7 +73,11 @@ class Store:
             return dict(live.consents) if live else {}
 
     def withdraw(self, user: str, purpose: str) -> None:
-        """End a user's consent to a purpose and delete what was kept for it: the first purpose's is everything."""
+        """End a user's consent to a purpose and delete what was kept for it: the first purpose's is everything.
+
+        What reports have cost stays beside the history, or whoever consents again could be asked for more than a
+        budget.
+        """
         self._check(user)
         self._options.check(purpose)
         with self._writing, self._lock:
@@ -113,6 +118,33 @@ class Store:
         with self._lock:
             return self._consenting(user, purpose).session.profile()
 
+    def report(self, user: str, question: "Question", truth: object, *, time: float | None = None) -> "Report":
+        """A report of `truth` that may leave the device, paid for from the user's budget, as by `report.answer`.
+
+        Cost and report are on the disk when this returns, so that no crash lets more be asked. A user's budget stays
+        as `budget=` was when the user was first asked. Raises `ConsentError` where the user didn't consent to
+        `"reports"`, `BudgetError` and `ReportError` as `answer` does, and `StoreError` where the store has no budgets
+        or can't be written; then nothing is spent.
+        """
+        from nearsight.report import Budget, answer
+
+        self._check(user)
+        if self._options.budget is None:
+            raise StoreError(f"this store has no budgets: open it with budget= and {REPORTS!r} in purposes=")
+        with self._writing, self._lock:
+            live = self._consenting(user, REPORTS)
+            before = live.budget
+            budget = Budget.restored(before or self._options.budget)
+            found = answer(question, truth, budget, time=time)
+            live.budget = budget.snapshot()
+            if live.budget != before:
+                try:
+                    self._save([live], {})
+                except BaseException:
+                    live.budget = before
+                    raise
+        return found
+
     def export_user(self, user: str) -> dict[str, Any]:
         """Everything that is held about a user, as plain JSON; empty where nothing is."""
         self._check(user)
@@ -124,7 +156,7 @@ class Store:
                 self._save([live], {})
             day = self._vault.database.day(live.id)
             snapshot, events = live.session.snapshot(), self._vault.events(live)
-            return portrait(self._manifest, live.pseudonym, live.consents, snapshot, events, day)
+            return portrait(self._manifest, live.pseudonym, live.consents, snapshot, events, live.budget, day)
 
     def erase_user(self, user: str) -> bool:
         """Delete everything that is held about a user, also from files that were moved aside; whether there was any.
@@ -142,7 +174,7 @@ class Store:
         """Delete what is older than `retention_days` and the journal's days; how many users that were.
 
         This happens by itself when the store is opened and with the first write of a day. A user's age counts from the
-        day of their last event or consent, by the system's clock.
+        day of their last event, consent or report, by the system's clock.
         """
         self._check()
         with self._writing:

@@ -59,6 +59,7 @@ class Vault:
         record: Record = decoded(content, Record)
         live = Live(pseudonym, self._insight.session())
         live.id, live.key, live.consents, live.sequence = found[0], key, record.consents, record.sequence
+        live.budget = record.budget
         live.session = self._session(record.snapshot, live)
         return live
 
@@ -153,8 +154,9 @@ def _remove(file: Path) -> None:
         ) from None
 
 
-def _place(sequence: int) -> bytes:
-    return _EVENT + sequence.to_bytes(8, "big")
+def _place(sequence: object) -> bytes:
+    """Where an event was sealed for; nowhere, where a damaged row has no number that is ever given."""
+    return _EVENT + sequence.to_bytes(8, "big") if isinstance(sequence, int) and sequence > 0 else b""
 
 
 def _id(live: Live) -> int:
