@@ -8,6 +8,7 @@ from nearsight_export.beside import judged, proven_beside
 from nearsight_export.questions import percent, question, reads
 from nearsight_export.reports import Certificate, LengthFigures, PruningReport
 from nearsight_training.beside import Beside
+from nearsight_training.guarantee import spoken
 from nearsight_training.metrics import Interval
 from nearsight_training.run import Run
 
@@ -32,6 +33,7 @@ def card(
         "How well it answers": "Figures are of users that training never saw, with 95 % intervals over users.\n\n"
         + _table(metrics),
         **_kinds(beside),
+        "Differential privacy": _privacy(run),
         "Limits": _list(_limits(run, manifest, certificate)),
         "How it was made": f"{_network(manifest.trunk)}, trained for {len(run.history)} epochs with seed {run.seed}, "
         f"model {manifest.model}.\n\n" + _list(_made(run, certificate)),
@@ -42,6 +44,17 @@ def card(
 def _kinds(beside: Beside) -> dict[str, str]:
     lines = list(judged(beside))
     return {"Kinds of users, and unusual ones": _list(lines)} if lines else {}
+
+
+def _privacy(run: Run) -> str:
+    found = run.guarantee
+    if found is None:
+        return f"It was {spoken(found)}: nothing bounds what the weights tell of a user who was trained on.\n"
+    return (
+        f"It was {spoken(found)}, by DP-SGD: {found.steps:,} steps, each over users drawn with a chance of "
+        f"{found.sampling_rate:.4g}, whose gradients were clipped to a norm of {found.clip_norm:g} and "
+        f"summed with noise of {found.noise_multiplier:.4g} times that. What it doesn't cover is among the limits.\n"
+    )
 
 
 def _network(trunk: Trunk) -> str:

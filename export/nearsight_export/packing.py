@@ -17,6 +17,7 @@ from nearsight_export.config import NUMPY, ExportConfig
 from nearsight_export.reports import Certificate
 from nearsight_export.source import SourceModel
 from nearsight_export.variants import onnx_source
+from nearsight_training.guarantee import spoken
 from nearsight_training.run import Run
 
 __all__ = ["bundled", "manifest_of", "npz", "packed"]
@@ -41,7 +42,7 @@ def manifest_of(run: Run, source: SourceModel, config: ExportConfig) -> Manifest
         heads=source.heads,
         window=run.window,
         members={},
-        data=run.data,
+        data={**run.data, "privacy": spoken(run.guarantee)},
         segments=source.beside.segmentation.segments if source.beside.segmentation else (),
         average=source.beside.average,
         alarm=source.beside.vigilance.alarm if source.beside.vigilance else None,

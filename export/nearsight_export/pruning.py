@@ -64,11 +64,12 @@ def pruned(
     Large are the convolution and the LSTM and, where they are missing, the dense layers below the heads. The first
     third of the steps raises the sparsity (Zhu & Gupta 2017), the others let the rest settle. What is learned
     throughout is to answer as the trained network does (Hinton et al. 2015), after every event and to every question of
-    the training histories: that keeps the answers near without fitting their noisy labels anew. Returns uncalibrated
-    weights. Raises `SparsityError` where the stripped weights miss the target.
+    the training histories (or validation's, where training was private: `Run.reference`): that keeps the answers near
+    without fitting their noisy labels anew. Returns uncalibrated weights. Raises `SparsityError` where the stripped
+    weights miss the target.
     """
     seeded(run.seed)
-    training, validation = (histories.select(SPLITS.index(name)) for name in ("train", "validation"))
+    training, validation = (histories.select(part) for part in (run.reference, SPLITS.index("validation")))
     steps = _EPOCHS * sum(1 for _ in _batches(training, run, np.random.default_rng(run.seed)))
     prunable = _prunable(run, weights, _schedule(target, max(1, steps // 3)))
     teaching = Teaching(_filled(run, weights), prunable.model, run.heads, _LEARNING_RATE, steps)
