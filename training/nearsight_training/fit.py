@@ -182,7 +182,7 @@ class Step:
             if self.before is not None:
                 self.before(self.count)
             self.count += 1
-            total += self._optimised(parts)
+            total += self.optimised(parts)
         return total
 
     def check(self, histories: Histories, fitting: Fitting, window: int) -> float:
@@ -196,7 +196,7 @@ class Step:
     def _drawn(self, histories: Histories, generator: np.random.Generator) -> NDArray[np.int64] | None:
         return drawn(histories, generator) if self.asks else None
 
-    def _optimised(self, parts: list[Batch]) -> Any:
+    def optimised(self, parts: list[Batch]) -> Any:
         """One step: the gradients of the batches together."""
         found = [self._learn(*self.inputs(batch)) for batch in parts]
         weight = tf.maximum(tf.add_n([each[1] for each in found]), 1.0)

@@ -15,6 +15,7 @@ __all__ = ["Guarantee", "check_private", "limits", "promised", "spent", "spoken"
 
 _POWER = 1.1  # of the number of users, in the default delta
 _TOLERANCE = 1e-3
+_INTERVAL = 1e-3  # of losses: rounded up, and ten times faster than 1e-4, for 2 % more ε over 12,000 steps
 
 
 class Guarantee(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,9 +57,7 @@ def promised(privacy: Privacy, users: int, epochs: int) -> Guarantee:
 
 def spent(noise_multiplier: float, sampling_rate: float, steps: int, delta: float) -> float:
     """The ε of so many steps."""
-    from dp_accounting.pld import PLDAccountant
-
-    return float(PLDAccountant().compose(_event(noise_multiplier, sampling_rate, steps)).get_epsilon(delta))
+    return float(_accountant().compose(_event(noise_multiplier, sampling_rate, steps)).get_epsilon(delta))
 
 
 def spoken(guarantee: Guarantee | None) -> str:
@@ -112,7 +111,6 @@ def _noise_multiplier(privacy: Privacy, delta: float, rate: float, steps: int) -
     try:
         from dp_accounting import calibrate_dp_mechanism
         from dp_accounting.mechanism_calibration import ExplicitBracketInterval
-        from dp_accounting.pld import PLDAccountant
     except ImportError as error:
         raise InputError(
             "private training needs dp-accounting, which isn't installed: pip install 'nearsight[train]'"
@@ -123,7 +121,7 @@ def _noise_multiplier(privacy: Privacy, delta: float, rate: float, steps: int) -
     while spent(high / 2, rate, steps, delta) <= privacy.epsilon:
         high /= 2
     found = calibrate_dp_mechanism(
-        PLDAccountant,
+        _accountant,
         lambda multiplier: _event(multiplier, rate, steps),
         privacy.epsilon,
         delta,
@@ -131,6 +129,12 @@ def _noise_multiplier(privacy: Privacy, delta: float, rate: float, steps: int) -
         tol=high * _TOLERANCE,
     )
     return float(found)
+
+
+def _accountant() -> Any:
+    from dp_accounting.pld import PLDAccountant
+
+    return PLDAccountant(value_discretization_interval=_INTERVAL)
 
 
 def _event(noise_multiplier: float, rate: float, steps: int) -> Any:

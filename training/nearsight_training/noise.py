@@ -21,7 +21,7 @@ class Noise:
         self._seeded = None if seed is None else np.random.default_rng(seed)
 
     def generator(self) -> np.random.Generator:
-        """NumPy's, for what must be chance that nobody knows but isn't noise; it follows from the seed where there is one."""
+        """NumPy's, for chance that nobody may know but that is no noise; a seed gives the one that follows from it."""
         return np.random.default_rng(None if self._seeded is None else self._seeded.integers(2**63))
 
     def uniform(self, size: int) -> NDArray[np.float64]:

@@ -35,7 +35,7 @@ class PrivateStep(Step):
         del generator  # whose seed is known
         for _ in range(self.guarantee.steps // fitting.epochs):
             users = self.noise.chosen(len(histories), self.guarantee.sampling_rate)
-            total += self._stepped(histories, self._crops(histories, users, window), fitting)
+            total += self.stepped(histories, self._crops(histories, users, window), fitting)
         return total
 
     def sums(self, histories: Histories, parts: Crops, fitting: Fitting) -> tuple[Any, Any]:
@@ -48,7 +48,8 @@ class PrivateStep(Step):
             total += [loss.numpy(), weight.numpy()]
         return sums, total
 
-    def _stepped(self, histories: Histories, parts: Crops, fitting: Fitting) -> Any:
+    def stepped(self, histories: Histories, parts: Crops, fitting: Fitting) -> Any:
+        """One step over these crops, one a user; returns (2,) as `epoch` does."""
         sums, total = self.sums(histories, parts, fitting)
         expected = self.guarantee.sampling_rate * self.guarantee.users
         self._move(expected, *(each + self._noise(each) for each in sums))
