@@ -35,7 +35,6 @@ from nearsight_training.split import TEST, TRAIN
 __all__ = ["Pace", "Point", "PrivateTraining", "measured", "paced", "table"]
 
 EPSILONS = (0.5, 1.0, 2.0, 4.0, 8.0)
-_USERS_PER_STEP, _LEARNING_RATE = 2048, 1e-2  # by the AUC of validation at ε = 1, out of four tries
 _TIMED_USERS, _REPEATS = 512, 15
 
 
@@ -95,8 +94,7 @@ def measured(
 
 def private(told: LogConfig, epsilon: float) -> LogConfig:
     """The same training with privacy."""
-    privacy = Privacy(epsilon=epsilon, users_per_step=_USERS_PER_STEP)
-    return replace(told, fitting=replace(told.fitting, private=privacy, learning_rate=_LEARNING_RATE))
+    return replace(told, fitting=replace(told.fitting, private=Privacy(epsilon=epsilon)))
 
 
 def paced(log: EventLog, told: LogConfig, users: int = _TIMED_USERS, repeats: int = _REPEATS) -> Pace:

@@ -259,10 +259,11 @@ def _trained_privately(found: PrivateTraining) -> Iterator[str]:
     )
     yield private_table(found).strip()
     pace = found.pace
+    busy = "" if found.load_average is None else f"; the load average was {found.load_average:.1f}"
     yield (
         f"A private step over one crop each of {pace.users} customers takes {pace.private_ms:.0f} ms, an ordinary one "
         f"{pace.ordinary_ms:.0f} ms: {pace.private_ms / pace.ordinary_ms:.1f} times as long (medians of {pace.repeats} "
-        "in turn)."
+        f"in turn{busy})."
     )
 
 

@@ -59,5 +59,8 @@ def test_the_table_and_the_page_say_what_privacy_costs():
     assert table(FOUND) in page
     assert "| none |  |  |  | 0.7700 (0.7600 to 0.7800) |  |" in page
     assert "| 2 | 2e-05 | 1.23 | 96 | 0.7650 (0.7550 to 0.7750) | −0.0050 (−0.0090 to +0.0010) |" in page
-    assert "takes 87 ms, an ordinary one 43 ms: 2.0 times as long (medians of 15 in turn)" in page
+    assert (
+        "takes 87 ms, an ordinary one 43 ms: 2.0 times as long (medians of 15 in turn; the load average was 0.3)"
+        in page
+    )
     assert "16,000 customers with `--private`" in page

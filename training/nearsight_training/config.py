@@ -202,7 +202,7 @@ class Privacy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     epsilon: float
     delta: float | None = None
     clip_norm: float = 1.0
-    users_per_step: int = 1024
+    users_per_step: int = 2048
     noise_seed: int | None = None
 
     def __post_init__(self) -> None:
