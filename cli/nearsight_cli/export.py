@@ -44,9 +44,16 @@ def export(
         Variant, typer.Option(help="What the bundle holds: floats of 32 or 16 bits, 8-bit weights, or integers only.")
     ] = Variant(_CHOICE.variant),
     sparsity: Annotated[
-        float,
-        typer.Option(metavar="SHARE", min=0.0, max=0.99, help="The share of large weights to prune; 0 prunes none."),
-    ] = _CHOICE.sparsity or 0.0,
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            min=0.0,
+            max=0.99,
+            help=f"The share of large weights to prune; 0 prunes none. Without it: {_CHOICE.sparsity:g}; "
+            "of a private run none, since few users may help.",
+            show_default=False,
+        ),
+    ] = None,
     only: Annotated[
         bool, typer.Option("--only", help="Make this variant alone. Without it, all are made for nearsight bench.")
     ] = False,
@@ -79,7 +86,7 @@ def export(
     config = ExportConfig(
         variant=variant.value,
         variants=(variant.value,) if only else _CHOICE.variants,
-        sparsity=sparsity or None,
+        sparsity=_sparsity(run, sparsity),
         members=(*_CHOICE.members, NUMPY) if numpy else _CHOICE.members,
         name=name,
         seed=seed,
@@ -87,6 +94,15 @@ def export(
     with Drawn() as progress:
         result = exported(run, config, out or run / "model.nsight", progress)
     show(result, run, json)
+
+
+def _sparsity(run: Path, given: float | None) -> float | None:
+    """What is pruned: of a private run nothing unless that is asked for, since its users can't help."""
+    from nearsight_training.run import load_run
+
+    if given is None:
+        return None if load_run(run).guarantee else _CHOICE.sparsity
+    return given or None
 
 
 def show(result: "Exported", run: Path, json: bool) -> None:
