@@ -24,6 +24,8 @@ from nearsight_benchmarks.fuzz import outcome as damaged
 from nearsight_benchmarks.groups import grouped
 from nearsight_benchmarks.privacy import Privacy
 from nearsight_benchmarks.privacy import table as noise_table
+from nearsight_benchmarks.private_training import PrivateTraining
+from nearsight_benchmarks.private_training import table as private_table
 from nearsight_benchmarks.results import Entry, Results, read_results
 from nearsight_benchmarks.scale import Scale
 from nearsight_benchmarks.soak import Soak, outcome
@@ -46,7 +48,7 @@ cdnow.json runs/cdnow runs/eshop2008 runs/online_retail runs/bpic2012` makes thi
 
 _CALIBRATED = ("expected_calibration_error", "calibration_error_by_chance")
 
-Figures = TypeVar("Figures", CrossFit, Scale, Privacy, Audits, Soak, Fuzzed, Exposure)
+Figures = TypeVar("Figures", CrossFit, Scale, Privacy, PrivateTraining, Audits, Soak, Fuzzed, Exposure)
 
 
 def read_figures(path: Path, kind: type[Figures], maker: str) -> Figures:
@@ -68,6 +70,7 @@ def render(
     privacy: Privacy | None = None,
     soak: Soak | None = None,
     audit: Audits | None = None,
+    private: PrivateTraining | None = None,
     fuzz: Fuzzed | None = None,
     exposures: Sequence[Exposure] = (),
 ) -> str:
@@ -82,6 +85,7 @@ def render(
         *_starts(results),
         *(_scaled(scale) if scale else ()),
         *(_noised(privacy) if privacy else ()),
+        *(_trained_privately(private) if private else ()),
         *(_audited(audit) if audit else ()),
         *(_soaked(soak) if soak else ()),
         *(_damaged(fuzz) if fuzz else ()),
@@ -254,6 +258,26 @@ def _noised(found: Privacy) -> Iterator[str]:
     yield f"A report, paid for, drawn with the system's generator and encoded (median): {times}."
 
 
+def _trained_privately(found: PrivateTraining) -> Iterator[str]:
+    yield "## What private training costs"
+    yield _code(found.command)
+    made = next(point.guarantee for point in found.points if point.guarantee)
+    yield (
+        f"Will a CDNOW customer buy again? Trained on {made.users:,} customers with `--private` ((ε, δ)-differentially "
+        f"private for each: gradients clipped to {made.clip_norm:g}, {made.sampling_rate * made.users:,.0f} customers "
+        f"a step on average) and without, no trees teaching, and asked about {found.customers:,} others. One training "
+        "each; the noise is the system's, so another call gives somewhat other figures."
+    )
+    yield private_table(found).strip()
+    pace = found.pace
+    busy = "" if found.load_average is None else f"; the load average was {found.load_average:.1f}"
+    yield (
+        f"A private step over one crop each of {pace.users} customers takes {pace.private_ms:.0f} ms, an ordinary one "
+        f"{pace.ordinary_ms:.0f} ms: {pace.private_ms / pace.ordinary_ms:.1f} times as long (medians of {pace.repeats} "
+        f"in turn{busy})."
+    )
+
+
 def _audited(audit: Audits) -> Iterator[str]:
     yield "## What a model and a state give away"
     yield _code(audit.command)
@@ -325,6 +349,9 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("runs", type=Path, nargs="*", metavar="RUN", help="what nearsight train wrote of public data")
     parser.add_argument("--scale", type=Path, metavar="SCALE.json", help="what nearsight_benchmarks.scale wrote")
     parser.add_argument("--privacy", type=Path, metavar="PRIVACY.json", help="what nearsight_benchmarks.privacy wrote")
+    parser.add_argument(
+        "--private", type=Path, metavar="PRIVATE.json", help="what nearsight_benchmarks.private_training wrote"
+    )
     parser.add_argument("--audit", type=Path, metavar="AUDIT.json", help="what nearsight_benchmarks.audit wrote")
     parser.add_argument("--soak", type=Path, metavar="SOAK.json", help="what nearsight_benchmarks.soak wrote")
     parser.add_argument("--fuzz", type=Path, metavar="FUZZ.json", help="what nearsight_benchmarks.fuzz wrote")
@@ -338,11 +365,13 @@ def main(arguments: Sequence[str]) -> None:
         scale = read_figures(options.scale, Scale, "scale") if options.scale else None
         privacy = read_figures(options.privacy, Privacy, "privacy") if options.privacy else None
         soak = read_figures(options.soak, Soak, "soak") if options.soak else None
+        private = read_figures(options.private, PrivateTraining, "private_training") if options.private else None
         audit = read_figures(options.audit, Audits, "audit") if options.audit else None
         fuzz = read_figures(options.fuzz, Fuzzed, "fuzz") if options.fuzz else None
         exposures = [read_figures(path, Exposure, "exposure") for path in options.exposure]
         crossfit = read_figures(options.crossfit, CrossFit, "cdnow")
-        page = render(read_results(options.results), crossfit, runs, scale, privacy, soak, audit, fuzz, exposures)
+        results = read_results(options.results)
+        page = render(results, crossfit, runs, scale, privacy, soak, audit, private, fuzz, exposures)
     except NearsightError as error:
         parser.error(str(error))
     write_atomically(options.out, page.encode())

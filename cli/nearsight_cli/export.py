@@ -9,7 +9,7 @@ import typer
 from nearsight_cli.manual import manual
 from nearsight_cli.output import Json, print_json, print_table, print_text
 from nearsight_export.config import NUMPY, ExportConfig
-from nearsight_export.recipe import RECIPES, MagnitudePruning, read_recipe
+from nearsight_export.recipe import RECIPES, MagnitudePruning, Recipe, read_recipe
 
 if TYPE_CHECKING:
     from nearsight_export.export import Exported
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["export", "register"]
 
 _CHOICE = ExportConfig()
+_RECIPE = "balanced"
 
 
 class Variant(StrEnum):
@@ -42,11 +43,14 @@ def register(app: typer.Typer) -> None:
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.", show_default=False)],
     recipe: Annotated[
-        str,
+        str | None,
         typer.Option(
-            metavar="NAME|FILE", help=f"Which passes the network goes through: {', '.join(RECIPES)}, or TOML."
+            metavar="NAME|FILE",
+            help=f"Which passes the network goes through: {', '.join(RECIPES)}, or a TOML file. Without it: {_RECIPE}; "
+            "a private run goes through none, since few users may help.",
+            show_default=False,
         ),
-    ] = "balanced",
+    ] = None,
     variant: Annotated[
         Variant | None,
         typer.Option(
@@ -94,12 +98,12 @@ def export(
     from nearsight_cli.progress import Drawn
     from nearsight_export.export import export as exported
 
-    chosen = read_recipe(recipe)
+    chosen = _recipe(run, recipe, sparsity)
     precision = variant.value if variant else chosen.variant
     config = ExportConfig(
         variant=precision,
         variants=(precision,) if only else _CHOICE.variants,
-        passes=chosen.passes if sparsity is None else (MagnitudePruning(sparsity=sparsity),) if sparsity else (),
+        passes=chosen.passes,
         members=(*_CHOICE.members, NUMPY) if numpy else _CHOICE.members,
         name=name,
         seed=seed,
@@ -107,6 +111,18 @@ def export(
     with Drawn() as progress:
         result = exported(run, config, out or run / "model.nsight", progress)
     show(result, run, json)
+
+
+def _recipe(run: Path, name: str | None, sparsity: float | None) -> Recipe:
+    """The recipe of that name; without one, what a run's users allow. A `sparsity` stands for its passes."""
+    from nearsight_training.run import load_run
+
+    if name is None and sparsity is None and load_run(run).guarantee:
+        return Recipe()
+    found = read_recipe(name or _RECIPE)
+    if sparsity is None:
+        return found
+    return Recipe(passes=(MagnitudePruning(sparsity=sparsity),) if sparsity else (), variant=found.variant)
 
 
 def show(result: "Exported", run: Path, json: bool) -> None:

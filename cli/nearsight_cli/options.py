@@ -6,15 +6,17 @@ from typing import Annotated
 
 import typer
 
-from nearsight_training.config import LogConfig, TableConfig
+from nearsight_training.config import LogConfig, Privacy, TableConfig
 
 __all__ = [
     "LOG",
     "TABLE",
     "ActiveWithin",
     "Categories",
+    "ClipNorm",
     "Counts",
     "Cutoff",
+    "Delta",
     "DropDuplicates",
     "DropMissing",
     "Epochs",
@@ -39,6 +41,7 @@ __all__ = [
     "Out",
     "Precision",
     "PretrainEpochs",
+    "Private",
     "Questions",
     "ResetAfter",
     "ResetEvents",
@@ -54,12 +57,14 @@ __all__ = [
     "Trusted",
     "Units",
     "User",
+    "UsersPerStep",
     "ValidationShare",
     "Window",
     "Within",
 ]
 
 LOG, TABLE = LogConfig(), TableConfig()
+_PRIVACY = Privacy(epsilon=1.0)
 
 
 class Layout(StrEnum):
@@ -431,6 +436,43 @@ Origin = Annotated[
         help="Begin with another run's weights: names, numbers and questions that both know keep theirs.",
         show_default=False,
         rich_help_panel="The network",
+    ),
+]
+Private = Annotated[
+    float | None,
+    typer.Option(
+        metavar="EPSILON",
+        help="Let the weights tell little of any user trained on: differential privacy, as in 4; less tells less.",
+        show_default=False,
+        rich_help_panel="Privacy",
+    ),
+]
+Delta = Annotated[
+    float | None,
+    typer.Option(
+        metavar="CHANCE",
+        help="With which chance more may be told. Without it: one over the training users to the power of 1.1.",
+        show_default=False,
+        rich_help_panel="Privacy",
+    ),
+]
+ClipNorm = Annotated[
+    float | None,
+    typer.Option(
+        metavar="NORM",
+        help=f"By how much a user can move the sum of a step's gradients. Without it: {_PRIVACY.clip_norm:g}.",
+        show_default=False,
+        rich_help_panel="Privacy",
+    ),
+]
+UsersPerStep = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help=f"How many users take part in a step on average, drawn by chance. Without it: {_PRIVACY.users_per_step}.",
+        show_default=False,
+        rich_help_panel="Privacy",
     ),
 ]
 Out = Annotated[

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import typer
 from msgspec.structs import replace
 
@@ -11,7 +12,7 @@ from nearsight_cli import options
 from nearsight_cli.manual import manual
 from nearsight_cli.options import LOG, TABLE
 from nearsight_cli.output import Json
-from nearsight_training.config import Augmentation, Cleaning, Decision, LogConfig, Origin, TableConfig
+from nearsight_training.config import Augmentation, Cleaning, Decision, Fitting, LogConfig, Origin, Privacy, TableConfig
 from nearsight_training.declaration import Columns, Declaration, Leaves, WillDo, grouping, read_declaration
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def register(app: typer.Typer) -> None:
         "nearsight train events.csv --questions shop.toml",
         "nearsight train orders.csv --user customer --time date --every order --target order --within 90d",
         "nearsight train events.csv --user user_id --time timestamp --target purchase --within 7d --memory 4GB",
+        "nearsight train events.csv --user user_id --time timestamp --target purchase --within 7d --private 4",
         "nearsight train user_behavior_data.csv --layout wide",
     ]
     app.command(epilog=manual(examples, "Next: nearsight export RUN packs the run into one file for your app."))(train)
@@ -95,6 +97,10 @@ def train(
     seed: options.Seed = LOG.fitting.seed,
     origin: options.Origin = None,
     memory: options.Memory = None,
+    private: options.Private = None,
+    delta: options.Delta = None,
+    clip_norm: options.ClipNorm = None,
+    users_per_step: options.UsersPerStep = None,
     out: options.Out = None,
     json: Json = False,
 ) -> None:
@@ -102,7 +108,8 @@ def train(
     given = {name for name in (*_LOG_ONLY, *_DECIDED) if _is_given(context, name)}
     size = replace(LOG.size, network=network.value, filters=filters, units=units)
     fitting = replace(TABLE.fitting if layout is options.Layout.wide else LOG.fitting, seed=seed)
-    fitting = replace(fitting, pretrain_epochs=pretrain_epochs)
+    privacy = _privacy(private, {"delta": delta, "clip_norm": clip_norm, "users_per_step": users_per_step})
+    fitting = replace(fitting, pretrain_epochs=pretrain_epochs, private=privacy)
     fitting = replace(fitting, epochs=epochs or fitting.epochs, teach=teach and layout is options.Layout.log)
     if layout is options.Layout.wide:
         config: LogConfig | TableConfig = TableConfig(
@@ -139,6 +146,9 @@ def train(
             question=_decided(_questions(target, within, inactive, active_within, name), precision, miss_costs),
             next_event=next_event,
         )
+        if asked.private is not None:
+            fitting = replace(fitting, private=_declared_privacy(asked.private, privacy))
+        _check_teaching(fitting, teach and _is_given(context, "teach"))
         config = replace(
             asked.config(),
             split=split.value,
@@ -209,6 +219,30 @@ def _decided(
     return tuple(replace(question, precision=precision, miss_costs=miss_costs) for question in questions)
 
 
+def _privacy(epsilon: float | None, further: dict[str, float | int | None]) -> Privacy | None:
+    given = {name: value for name, value in further.items() if value is not None}
+    if epsilon is None:
+        if given:
+            received = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            raise InputError(f"{received} says how --private trains, received no --private: add it, as in --private 4")
+        return None
+    try:
+        return msgspec.convert({"epsilon": epsilon, **given}, Privacy)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{error}: correct --private or what belongs to it") from error
+
+
+def _declared_privacy(declared: Privacy, given: Privacy | None) -> Privacy:
+    if given is not None:
+        raise InputError("--private is for a file without a table [private], received both: drop either")
+    return declared
+
+
+def _check_teaching(fitting: Fitting, is_asked: bool) -> None:
+    if fitting.private is not None and is_asked:
+        raise InputError("trees that teach would tell of training users, received --teach with --private: drop either")
+
+
 def _parts(source: Path, memory: str | None) -> int:
     if memory is None:
         return LOG.parts
@@ -240,6 +274,7 @@ def show(run: "Run", folder: Path, json: bool) -> None:
     from nearsight_cli.output import print_json, print_prose, print_table, print_text
     from nearsight_export.beside import outlined
     from nearsight_training.gate import verdict
+    from nearsight_training.guarantee import spoken
 
     if json:
         print_json(run)
@@ -248,6 +283,7 @@ def show(run: "Run", folder: Path, json: bool) -> None:
     print_text()
     if run.taught:
         print_prose(f"LightGBM's probabilities taught: {', '.join(run.taught)}.")
+    print_prose(f"The network was {spoken(run.guarantee)}.")
     for name, gate in run.gates.items():
         for sentence in verdict(name, gate):
             print_prose(sentence)

@@ -29,10 +29,11 @@ __all__ = ["anchored", "compared"]
 def anchored(run: Run, before: Model, after: Model, heads: tuple[Head, ...], histories: Histories) -> Beside:
     """What the run offers beside its heads, for the model `after` its passes; `heads` are those calibrated after it."""
     beside = run.beside
-    train, validation, test = (histories.select(SPLITS.index(name)) for name in SPLITS)
+    known = histories.select(run.reference)
+    validation, test = (histories.select(SPLITS.index(name)) for name in SPLITS[1:])
     old, new = (Walker(model.trunk, model.weights) for model in (before, after))
     if beside.segmentation is not None:
-        beside = msgspec.structs.replace(beside, segmentation=_recentred(beside.segmentation, old, new, train))
+        beside = msgspec.structs.replace(beside, segmentation=_recentred(beside.segmentation, old, new, known))
     head = next((head for head in heads if isinstance(head, NextEventHead) and head.field is None), None)
     if beside.vigilance is not None and head is not None:
         found = vigilance(new, head, run.spec, validation, test, run.seed)
@@ -62,9 +63,9 @@ def compared(exam: Exam, before: Replay, trained: Beside, after: Replay, shipped
     return figures
 
 
-def _recentred(found: Segmentation, old: Walker, new: Walker, train: Histories) -> Segmentation:
-    places = Segments(found.segments).places(last_embeddings(old, train))
-    segments: tuple[Segment, ...] = centred(found.segments, last_embeddings(new, train), places)
+def _recentred(found: Segmentation, old: Walker, new: Walker, known: Histories) -> Segmentation:
+    places = Segments(found.segments).places(last_embeddings(old, known))
+    segments: tuple[Segment, ...] = centred(found.segments, last_embeddings(new, known), places)
     return msgspec.structs.replace(found, segments=segments)
 
 

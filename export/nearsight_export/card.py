@@ -9,6 +9,7 @@ from nearsight_export.disclosure import told
 from nearsight_export.questions import percent, question, reads
 from nearsight_export.reports import Certificate, LengthFigures
 from nearsight_training.beside import Beside
+from nearsight_training.guarantee import spoken
 from nearsight_training.metrics import Interval
 from nearsight_training.run import Run
 
@@ -28,6 +29,7 @@ def card(run: Run, manifest: Manifest, certificate: Certificate) -> str:
         + _table(run.metrics),
         **_kinds(run.beside),
         **_given_away(certificate),
+        "Differential privacy": _privacy(run),
         "Limits": _list(_limits(run, manifest, certificate)),
         "How it was made": f"{_network(manifest.trunk)}, trained for {len(run.history)} epochs with seed {run.seed}, "
         f"model {manifest.model}.\n\n" + _list(_made(run, certificate)),
@@ -42,6 +44,17 @@ def _kinds(beside: Beside) -> dict[str, str]:
 
 def _given_away(certificate: Certificate) -> dict[str, str]:
     return {"What it gives away": _list(told(certificate.audit))} if certificate.audit else {}
+
+
+def _privacy(run: Run) -> str:
+    found = run.guarantee
+    if found is None:
+        return f"It was {spoken(found)}: nothing bounds what the weights tell of a user who was trained on.\n"
+    return (
+        f"It was {spoken(found)}, by DP-SGD: {found.steps:,} steps, each over users drawn with a chance of "
+        f"{found.sampling_rate:.4g}, whose gradients were clipped to a norm of {found.clip_norm:g} and "
+        f"summed with noise of {found.noise_multiplier:.4g} times that. What it doesn't cover is among the limits.\n"
+    )
 
 
 def _network(trunk: Trunk) -> str:

@@ -17,6 +17,7 @@ from nearsight_export.config import NUMPY, ExportConfig
 from nearsight_export.reports import Certificate
 from nearsight_export.source import SourceModel
 from nearsight_export.variants import onnx_source
+from nearsight_training.guarantee import spoken
 
 __all__ = ["bundled", "manifest_of", "npz", "packed"]
 
@@ -41,7 +42,7 @@ def manifest_of(source: SourceModel, config: ExportConfig) -> Manifest:
         heads=run.heads,
         window=run.window,
         members={},
-        data=run.data,
+        data={**run.data, "privacy": spoken(run.guarantee)},
         segments=beside.segmentation.segments if beside.segmentation else (),
         average=beside.average,
         alarm=beside.vigilance.alarm if beside.vigilance else None,

@@ -66,7 +66,8 @@ class Production:
         """All variants' artifacts, and why others failed. Raises `ConversionError` where the bundle needs one."""
         run, needed = source.run, bundled(self.config).values()
         wanted = tuple(dict.fromkeys((*artifacts(self.config.variants), *needed)))
-        samples = collected(run.trunk, source.folded, run.window, self._split("train"), self.config.seed)
+        known = self.histories.select(run.reference)
+        samples = collected(run.trunk, source.folded, run.window, known, self.config.seed)
         prepare(folder, Job(trunk=run.trunk, window=run.window, artifacts=wanted), source.folded, samples)
         failures = convert(folder, self.progress)
         for artifact in needed:

@@ -83,7 +83,7 @@ def configuration(run: Path, source: Path) -> LogConfig:
     """The configuration of a run, to search around it.
 
     Raises `InputError` where the run can't be read, is of a wide table or of a log in parts, began with another run,
-    whose size it must keep, or learned from another file than `source`.
+    whose size it must keep, was private, or learned from another file than `source`.
     """
     found = load_run(run)
     if not isinstance(found.config, LogConfig):
@@ -92,6 +92,11 @@ def configuration(run: Path, source: Path) -> LogConfig:
         raise InputError(
             f"a search needs a run that began fresh, received {run}, which keeps the size of another: "
             "train one without --from"
+        )
+    if found.config.fitting.private is not None:
+        raise InputError(
+            f"a search needs a run without --private, received {run}: every trial would tell something of the users, "
+            "which no accounting covers; train one without"
         )
     if found.config.parts > 1:
         raise InputError(

@@ -12,6 +12,7 @@ from cli.conftest import Outcome, nearsight, write_csv
 HEADER = ["user_id", "timestamp", "event", "price"]
 GOOD = [(f"u{n % 40}", f"2026-01-{1 + n // 20:02d}", "purchase" if n % 7 < 2 else "view", 9.5) for n in range(500)]
 LOG = ["train", "log.csv", "--user", "user_id", "--time", "timestamp", "--target", "purchase", "--within", "2d"]
+ASKED = ["--target", "purchase", "--within", "2d"]
 WIDE = ["train", "wide.csv", "--layout", "wide"]
 
 
@@ -113,6 +114,11 @@ def test_one_class_only(tmp_path: Path) -> None:
         (["--layout", "wide", "--drop-missing", "--most-per-minute", "9"], "--drop-missing, --most-per-minute"),
         (["--layout", "wide", "--from", "runs/shop", "--time-jitter", "0.1"], "--time-jitter, --from"),
         (["--layout", "wide", "--memory", "2GB"], "--memory"),
+        ([*ASKED, "--private", "0"], "epsilon lies above 0 and at 100 at most, received 0"),
+        ([*ASKED, "--delta", "1e-6", "--users-per-step", "9"], "--delta, --users-per-step says how --private trains"),
+        ([*ASKED, "--private", "4", "--teach"], "received --teach with --private: drop either"),
+        ([*ASKED, "--private", "4", "--network", "vae"], "choose cnn_lstm, lstm, cnn or mlp"),
+        ([*ASKED, "--private", "4", "--pretrain-epochs", "2"], "received pretrain_epochs (--pretrain-epochs): drop it"),
         (["--memory", "plenty"], "as in 2GB, received 'plenty'"),
         (["--memory", "0GB"], "received '0GB'"),
         (["--memory", "300MB"], "log.csv needs --memory 1.31GB at least, received 300MB: pass more"),

@@ -145,3 +145,13 @@ def test_another_network_is_trained_where_the_option_says_so(shop: Path, tmp_pat
     told = json.loads(done.out)
     assert told["config"]["size"]["network"] == told["trunk"]["kind"] == "mlp"
     assert "kind" not in json.loads(nearsight(*LOG, *options[2:], folder=shop).out)["trunk"]
+
+
+def test_a_private_run_says_so_and_is_exported_unpruned(shop: Path, tmp_path: Path) -> None:
+    log = [*LOG[:-1], "--inactive", "5d", "--private", "8", "--delta", "0.001", "--users-per-step", "50"]
+    done = nearsight(*log, "--out", tmp_path / "run", folder=shop)
+    assert done.code == 0, done.err
+    assert "The network was trained with (8, 0.001)-differential privacy per user." in done.out
+    done = nearsight("export", tmp_path / "run", "--variant", "fp32", "--only", "--json", folder=shop)
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["certificate"]["pruning"] is None

@@ -18,6 +18,7 @@ from nearsight.heads import BinaryHead, calibrated
 from nearsight.manifest import model_id
 from nearsight.spec import Category, Reset, Spec, Steps
 from nearsight_export import production
+from nearsight_export.card import card
 from nearsight_export.config import ExportConfig
 from nearsight_export.disclosure import told
 from nearsight_export.errors import CertificateError, ConversionError
@@ -25,9 +26,15 @@ from nearsight_export.export import export
 from nearsight_export.flatbuffer import foreign_operators
 from nearsight_export.index import gzipped, read_index
 from nearsight_export.inspection import inspect
+from nearsight_export.packing import manifest_of
+from nearsight_export.recipe import MagnitudePruning
 from nearsight_export.reports import Certificate
+from nearsight_export.source import SourceModel, compressed
 from nearsight_export.variants import MEMBERS, VARIANTS, artifacts
+from nearsight_training.config import Privacy
+from nearsight_training.guarantee import Guarantee
 from nearsight_training.metrics import binary_metrics, next_event_metrics
+from nearsight_training.progress import SILENT
 from nearsight_training.run import load_histories, load_run, load_weights
 
 RUNTIMES = {"litert": "step.tflite", "onnx": "step.onnx", "numpy": "step.npz"}
@@ -210,12 +217,46 @@ def test_the_card_is_for_people(exported, bundle):
         "What it learned from",
         "How well it answers",
         "What it gives away",
+        "Differential privacy",
         "Limits",
         "How it was made",
     ]
     assert re.search(r"\| purchase \| auc \| 0\.\d{4} \| 0\.\d{4} to 0\.\d{4} \|", card)
     assert "mustn't decide alone" in card
     assert all(f"- {line}\n" in card for line in told(exported.certificate.audit))
+
+
+def test_card_and_inspection_say_what_was_promised_to_the_users(bundle, exported, run_path):
+    assert "It was trained without differential privacy: nothing bounds" in bundle.members["MODEL_CARD.md"].decode()
+    assert "privacy: trained without differential privacy" in str(inspect(exported.bundle))
+    promise = Guarantee(
+        epsilon=2.0, delta=1e-5, noise_multiplier=1.25, clip_norm=0.5, sampling_rate=0.125, steps=80, users=100
+    )
+    run = msgspec.structs.replace(load_run(run_path), guarantee=promise)
+    certificate = msgspec.json.decode(bundle.members["certificate.json"], type=Certificate)
+    text = card(run, bundle.manifest, certificate)
+    assert "It was trained with (2, 1e-05)-differential privacy per user, by DP-SGD: 80 steps, each over users" in text
+    assert "clipped to a norm of 0.5 and summed with noise of 1.25 times that" in text
+    said = manifest_of(SourceModel(run, load_weights(run_path)), ExportConfig()).data
+    assert said["privacy"] == "trained with (2, 1e-05)-differential privacy per user"
+
+
+def privately(run):
+    fitting = msgspec.structs.replace(run.config.fitting, private=Privacy(epsilon=2.0))
+    return msgspec.structs.replace(run, config=msgspec.structs.replace(run.config, fitting=fitting))
+
+
+def test_what_compresses_a_private_run_never_looks_at_the_users_trained_on(run_path, monkeypatch):
+    run, weights, histories = privately(load_run(run_path)), load_weights(run_path), load_histories(run_path)
+    unknown = histories.take(np.flatnonzero(histories.split != 0))
+    source = compressed(run, weights, unknown, (MagnitudePruning(),), SILENT)
+    assert source.reports[0].steps > 0
+    assert source.reports[0].tensors["conv_kernel"].sparsity == pytest.approx(0.5, abs=0.005)
+    seen = []
+    monkeypatch.setattr(production, "collected", lambda *given: seen.append(given[3]) or {}["stop"])
+    with pytest.raises(KeyError):
+        production.Production(run_path, run, weights, histories, QUICK, SILENT)._converted(run_path, source)
+    assert set(seen[0].split.tolist()) == {1}
 
 
 QUICK = ExportConfig(variant="fp32", variants=("fp32",), passes=(), members=("step.onnx", "step.npz"))

@@ -27,7 +27,7 @@ from nearsight_export.space import Space
 from nearsight_export.tuning import Limits, tune
 from nearsight_training.answers import Answers
 from nearsight_training.columns import Table
-from nearsight_training.config import Fitting, LogConfig, Size, Target
+from nearsight_training.config import Fitting, LogConfig, Privacy, Size, Target
 from nearsight_training.log import log_of
 from nearsight_training.preparation import prepare
 from nearsight_training.progress import SILENT
@@ -305,6 +305,15 @@ def test_another_log_or_configuration_is_refused(source, quick, trained, tmp_pat
     with pytest.raises(InputError, match="another log: pass the same"):
         tune(other, CONFIG, tmp_path / "tuned", Limits(trials=1))
     assert (tmp_path / "tuned/study.journal").read_bytes() == kept
+
+
+def test_a_private_run_is_not_searched_around(tmp_path, source):
+    private = msgspec.structs.replace(CONFIG, fitting=Fitting(private=Privacy(epsilon=2.0)))
+    run = SimpleNamespace(config=private)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nearsight_export.tuning, "load_run", lambda _: run)
+        with pytest.raises(InputError, match="every trial would tell something of the users"):
+            nearsight_export.tuning.configuration(tmp_path, source)
 
 
 def test_a_damaged_journal_is_refused(source, tmp_path):

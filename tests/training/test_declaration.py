@@ -4,7 +4,7 @@ import pytest
 
 from nearsight.errors import InputError
 from nearsight.spec import Reset
-from nearsight_training.config import Cleaning, Decision, Inactive, Label, LogConfig, Target, Value
+from nearsight_training.config import Cleaning, Decision, Fitting, Inactive, Label, LogConfig, Privacy, Target, Value
 from nearsight_training.declaration import read_declaration, seconds
 
 SHOP = """
@@ -73,6 +73,12 @@ def test_nothing_declared_is_what_training_does_by_default(declared):
     assert declared('[log]\nevery = "order"\n') == LogConfig(event=None, every="order")
 
 
+def test_a_promise_of_privacy_can_be_declared(declared):
+    assert declared("[private]\nepsilon = 2\nclip_norm = 0.5\n").fitting == Fitting(
+        private=Privacy(epsilon=2.0, clip_norm=0.5)
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -83,6 +89,8 @@ def test_nothing_declared_is_what_training_does_by_default(declared):
         ('[clean]\nduplicates = "refuse"\n', "duplicates"),
         ("[clean]\nmost_per_minute = 0\n", "most_per_minute must be at least 1, received 0"),
         ("[clean]\nbots = 9\n", "bots"),
+        ("[private]\ndelta = 1e-6\n", "epsilon"),
+        ("[private]\nepsilon = 0.0\n", "epsilon lies above 0"),
         ("next_event = 1\n", "next_event"),
         ('[[question]]\nkind = "will_do"\nname = "q"\nevents = ["a"]\n', "within"),
         ('[[question]]\nname = "q"\n', "kind"),

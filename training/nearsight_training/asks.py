@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from nearsight_training.config import LogConfig
 from nearsight_training.log import EventLog
-from nearsight_training.split import TEST, Plan
+from nearsight_training.noise import Noise
+from nearsight_training.split import TEST, Plan, reference
 
 __all__ = ["Asks", "drawn_asks"]
 
@@ -56,11 +57,15 @@ def _in_silences(log: EventLog, config: LogConfig, split: Plan, last: float) -> 
     following[log.starts[1:] - 1] = np.inf
     span = np.minimum(following, last) - log.times
     events = np.flatnonzero((span > 0) & np.repeat(split.users != TEST, log.lengths))
-    generator = np.random.default_rng(config.fitting.seed)
-    times, waits = generator.random(len(events) * config.asks), np.repeat(span[events], config.asks)
-    generator.shuffle(waits)
-    times *= waits
-    del waits
+    if (privacy := config.fitting.private) is None:
+        generator = np.random.default_rng(config.fitting.seed)
+        times, waits = generator.random(len(events) * config.asks), np.repeat(span[events], config.asks)
+        generator.shuffle(waits)
+        times *= waits
+        del waits
+    else:
+        known = (split.users == reference(config.fitting))[log.owners[events]]
+        times = _kept_apart(span[events], known, config, Noise(privacy.noise_seed).generator())
     kept, lasting = np.zeros(len(events), np.int64), []
     for start in range(0, len(events) if config.asks else 0, _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
@@ -71,6 +76,21 @@ def _in_silences(log: EventLog, config: LogConfig, split: Plan, last: float) -> 
         kept[part] = np.count_nonzero(some < np.inf, 1)
         lasting.append(some[some < np.inf])
     return np.repeat(events, kept), np.concatenate([*lasting, np.zeros(0)])
+
+
+def _kept_apart(
+    spans: NDArray[np.float64], known: NDArray[np.bool_], config: LogConfig, secret: np.random.Generator
+) -> NDArray[np.float64]:
+    """Shares of silences that are drawn from those of `known` (e,) users, (e · asks,): nobody else's enters a question.
+
+    The known users' come from the seed, the others' from what is `secret`, so that neither tells who else there is.
+    """
+    shares = np.zeros((len(spans), config.asks))
+    for users, generator in ((known, np.random.default_rng(config.fitting.seed)), (~known, secret)):
+        if known.any():
+            size = (int(users.sum()), config.asks)
+            shares[users] = generator.random(size) * generator.choice(spans[known], size)
+    return shares.ravel()
 
 
 def _at(log: EventLog, moments: NDArray[np.float64]) -> _Asked:

@@ -18,11 +18,15 @@ __all__ = [
     "LogConfig",
     "NextItem",
     "Origin",
+    "Privacy",
     "Size",
     "TableConfig",
     "Target",
     "Value",
 ]
+
+
+_LARGEST_EPSILON = 100  # a larger one promises nothing, and takes long to account for
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -186,13 +190,39 @@ class Size(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     largest_embedding: int = 16
 
 
+class Privacy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the weights may tell of a training user: (`epsilon`, `delta`)-differential privacy by DP-SGD.
+
+    `delta` is one over the number of training users to the power of 1.1 where it is None. In each step a user takes
+    part by chance, with as many others as make `users_per_step` on average, and moves the sum of gradients by
+    `clip_norm` at most. Noise and chance come from the system's generator; with a `noise_seed` they can be had again by
+    whoever knows it, so that such a run is for tests and protects nobody.
+    """
+
+    epsilon: float
+    delta: float | None = None
+    clip_norm: float = 1.0
+    users_per_step: int = 2048
+    noise_seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.epsilon <= _LARGEST_EPSILON:
+            raise ValueError(f"epsilon lies above 0 and at {_LARGEST_EPSILON} at most, received {self.epsilon:g}")
+        if self.delta is not None and not 0 < self.delta < 1:
+            raise ValueError(f"delta must lie between 0 and 1, received {self.delta:g}")
+        if not 0 < self.clip_norm < float("inf"):
+            raise ValueError(f"clip_norm must be a positive number, received {self.clip_norm:g}")
+        if self.users_per_step < 1:
+            raise ValueError(f"users_per_step must be at least 1, received {self.users_per_step}")
+
+
 class Fitting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the weights are found. `batch_events` is how many rows, padding included, one step of the optimiser sees.
 
     With `teach`, heads for which LightGBM ranks about as well learn from its probabilities in half as many epochs
     more, and the result is kept where validation's loss is lower. With `pretrain_epochs`, the trunk first learns what
     comes next in every training history for so many epochs at most; that is kept where validation's loss is lower than
-    that of a training without.
+    that of a training without. With `private`, training is differentially private, and trees don't teach.
     """
 
     epochs: int = 12
@@ -205,6 +235,7 @@ class Fitting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     value_weight: float = 0.3
     teach: bool = True
     pretrain_epochs: int = 0
+    private: Privacy | None = None
     seed: int = 1
 
 

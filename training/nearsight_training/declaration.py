@@ -9,7 +9,7 @@ import msgspec
 
 from nearsight.errors import InputError
 from nearsight.spec import COARSEST, Reset
-from nearsight_training.config import Cleaning, Decision, Inactive, Label, LogConfig, NextItem, Target, Value
+from nearsight_training.config import Cleaning, Decision, Inactive, Label, LogConfig, NextItem, Privacy, Target, Value
 from nearsight_training.misreading import misread
 
 __all__ = ["Amount", "Columns", "Declaration", "Later", "Leaves", "WillDo", "grouping", "read_declaration", "seconds"]
@@ -165,11 +165,15 @@ class Amount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Declaration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Columns, what is dropped of the rows, and questions; `next_event` asks what comes next, too."""
+    """Columns, what is dropped of the rows, and questions; `next_event` asks what comes next, too.
+
+    With `private` (see `Privacy`) training is differentially private.
+    """
 
     log: Columns = Columns()
     clean: Cleaning = Cleaning()
     next_event: bool = True
+    private: Privacy | None = None
     question: tuple[WillDo | Leaves | Later | Amount | NextItem, ...] = ()
 
     def config(self) -> LogConfig:
@@ -197,6 +201,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             values=tuple(each.value() for each in self.question if isinstance(each, Amount)),
             next_event=self.next_event,
             next_item=items[0] if items else None,
+            fitting=msgspec.structs.replace(_DEFAULT.fitting, private=self.private),
         )
 
 
@@ -207,6 +212,7 @@ def _names(*kinds: type[msgspec.Struct]) -> tuple[str, ...]:
 _KEYS = {  # by table, the last one for tables without a name: what a file may say
     "log": _names(Columns),
     "clean": _names(Cleaning),
+    "private": _names(Privacy),
     "question": (
         "kind",
         *_names(WillDo, Leaves, Later, Amount, NextItem),
@@ -221,7 +227,7 @@ _KEYS = {  # by table, the last one for tables without a name: what a file may s
 
 
 def read_declaration(path: Path) -> Declaration:
-    """Read a TOML file: tables `[log]` and `[clean]`, `next_event`, and a table `[[question]]` for each question.
+    """Read a TOML file: tables `[log]`, `[clean]`, `[private]`, `next_event`, and a `[[question]]` for each question.
 
     Raises `InputError` where it can't be read or says something that isn't known.
     """

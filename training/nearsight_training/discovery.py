@@ -34,17 +34,18 @@ def discovered(
     cutoff: float | None,
     seed: int,
     progress: Progress = SILENT,
+    part: int = TRAIN,
 ) -> Beside:
-    """Learn it from the training users; `heads` are calibrated.
+    """Learn it from the users of one `part` of the split, those of training; `heads` are calibrated.
 
     A wide table has neither names of events nor times to tell users apart by, and gets nothing.
     """
     if prepared.spec.steps is not None:
         return Beside()
-    train, validation, test = (prepared.histories.select(part) for part in (TRAIN, VALIDATION, TEST))
+    known, validation, test = (prepared.histories.select(split) for split in (part, VALIDATION, TEST))
     progress.start("segments, habits, alarm", 2)
-    tallied = tallies(train)
-    embeddings = last_embeddings(walk, train)
+    tallied = tallies(known)
+    embeddings = last_embeddings(walk, known)
     clustered = clusters(embeddings, seed, partial(told_apart, tallied, prepared.spec))
     segmentation = None
     if clustered is not None:
@@ -60,7 +61,7 @@ def discovered(
     progress.finish()
     return Beside(
         segmentation=segmentation,
-        average=average(tallied, prepared.spec) if len(train) >= LEAST_USERS else None,
+        average=average(tallied, prepared.spec) if len(known) >= LEAST_USERS else None,
         vigilance=alarm,
         notes=tuple(_missing(segmentation, head, alarm)),
     )
@@ -119,6 +120,6 @@ def _rates(
 
 def _missing(segmentation: Segmentation | None, head: NextEventHead | None, alarm: Vigilance | None) -> Iterator[str]:
     if segmentation is None:
-        yield f"no segments: no clusters of training users have {LEAST_USERS} users each"
+        yield f"no segments: no clusters of users have {LEAST_USERS} users each"
     if head is not None and alarm is None:
         yield "no alarm: a threshold that 1 % of users exceed needs 99 validation users with two events or more"

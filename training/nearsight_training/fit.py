@@ -18,7 +18,7 @@ from nearsight_training.run import Epoch
 from nearsight_training.sequences import Batch, batches, crops, drawn, step_count, steps
 from nearsight_training.tensorflow import tf, tf_keras
 
-__all__ = ["BatchLoss", "fit", "seeded"]
+__all__ = ["BatchLoss", "Step", "fit", "optimiser", "seeded"]
 
 _SMALLEST_RATE = 0.05  # of the first learning rate, where the cosine ends
 
@@ -49,6 +49,11 @@ class BatchLoss:
 
         Labels are what `answers_of` gives.
         """
+        loss, weight = self.apart(logits, labels, next_codes)
+        return tf.reduce_sum(loss), tf.reduce_sum(weight)
+
+    def apart(self, logits: Any, labels: Any, next_codes: Any) -> tuple[Any, Any]:
+        """The same for each history by itself: `(B,)` both."""
         events, places = tf.shape(next_codes)[1], tf.range(tf.shape(labels)[1])
         each = tf.where(places < events, 1.0, self.fitting.ask_weight)[tf.newaxis, :, tf.newaxis]
         parts = []
@@ -75,7 +80,7 @@ class BatchLoss:
     def _binary_loss(self, logits: Any, labels: Any, each: Any) -> tuple[Any, Any]:
         known = each * tf.cast(labels >= 0, tf.float32)
         losses = tf.nn.sigmoid_cross_entropy_with_logits(tf.maximum(labels, 0.0), logits[..., : self.binary])
-        return tf.reduce_sum(losses * known), tf.reduce_sum(known)
+        return tf.reduce_sum(losses * known, [1, 2]), tf.reduce_sum(known, [1, 2])
 
     def _value_loss(self, logits: Any, numbers: Any, each: Any) -> tuple[Any, Any]:
         losses, weight = [], []
@@ -85,14 +90,14 @@ class BatchLoss:
             point, low, high = (truth - logits[..., head.start + k] for k in range(head.size))
             tail = (1 - head.coverage) / 2
             pinball = tf.maximum(tail * low, (tail - 1) * low) + tf.maximum((1 - tail) * high, -tail * high)
-            losses.append(tf.reduce_sum(known * (tf.square(point) / 2 + pinball)))
-            weight.append(tf.reduce_sum(known))
+            losses.append(tf.reduce_sum(known * (tf.square(point) / 2 + pinball), 1))
+            weight.append(tf.reduce_sum(known, 1))
         return tf.add_n(losses), tf.add_n(weight)
 
     def _next_loss(self, guesses: Any, next_codes: Any) -> tuple[Any, Any]:
         known = tf.cast(next_codes > 0, tf.float32)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(next_codes - 1, 0), guesses)
-        return tf.reduce_sum(losses * known), tf.reduce_sum(known)
+        return tf.reduce_sum(losses * known, 1), tf.reduce_sum(known, 1)
 
 
 def fit(
@@ -109,18 +114,24 @@ def fit(
     logs: Path | None = None,
     before_step: Callable[[int], None] | None = None,
     vary: Vary | None = None,
+    stepping: "Callable[[Any, BatchLoss], Step] | None" = None,
 ) -> tuple[Epoch, ...]:
     """Train a model made by `build` in place and leave it with its best validation loss's weights.
 
     Labels may be probabilities. Each epoch also passes over the `further` histories, one file after the other in an
     order that is drawn, `training` among them. `task` is what progress calls it. `before_step` is told each step's
-    number (a pruning schedule lives there). `vary` makes of histories what an epoch trains on. `logs` is a folder for
-    TensorBoard. Raises `InputError` where the loss isn't finite.
+    number (a pruning schedule lives there). `vary` makes of histories what an epoch trains on. `stepping` makes what
+    trains for an epoch and checks, where that isn't a `Step`. `logs` is a folder for TensorBoard. Raises `InputError`
+    where the loss isn't finite.
     """
     generator = np.random.default_rng(fitting.seed)
     parts = [lambda: training, *(each.read for each in further)]
-    step_total = fitting.epochs * sum(step_count(crops(part(), window), fitting.batch_events) for part in parts)
-    step = _Step(model, BatchLoss(heads, fitting), _optimiser(fitting, step_total), before_step)
+    loss_of = BatchLoss(heads, fitting)
+    if stepping is None:
+        step_total = fitting.epochs * sum(step_count(crops(part(), window), fitting.batch_events) for part in parts)
+        step = Step(model, loss_of, optimiser(fitting, step_total), before_step)
+    else:
+        step = stepping(model, loss_of)
     writer = tf.summary.create_file_writer(str(logs)) if logs else tf.summary.create_noop_writer()
     epochs: list[Epoch] = []
     best = (np.inf, model.get_weights())
@@ -144,20 +155,23 @@ def fit(
     return tuple(epochs)
 
 
-class _Step:
+class Step:
     """One step of the optimiser and one check, each traced once for batches of any size.
 
     What the network's own layers add to the loss (see `layers.Encoding`) is learned from and not reported.
     """
 
-    def __init__(self, model: Any, loss: BatchLoss, optimiser: Any, before: Callable[[int], None] | None) -> None:
+    def __init__(
+        self, model: Any, loss: BatchLoss, optimiser: Any, before: Callable[[int], None] | None = None
+    ) -> None:
         self.model, self.loss, self.optimiser, self.before = model, loss, optimiser, before
-        self.count = 0
+        self.count, self.asks = 0, takes_asks(model)
         shapes = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
         answered = loss.binary + len(loss.values)
         targets = [tf.TensorSpec([None, None, answered], tf.float32), tf.TensorSpec([None, None, 2], tf.int32)]
-        self._learn = tf.function(self._learned, input_signature=[*shapes, *targets])
-        self._look = tf.function(self._looked, input_signature=[*shapes, *targets])
+        self.signature = [*shapes, *targets]
+        self._learn = tf.function(self._learned, input_signature=self.signature)
+        self._look = tf.function(self._looked, input_signature=self.signature)
         self._move = tf.function(self._moved)
 
     def epoch(self, histories: Histories, fitting: Fitting, window: int, generator: np.random.Generator) -> Any:
@@ -168,7 +182,7 @@ class _Step:
             if self.before is not None:
                 self.before(self.count)
             self.count += 1
-            total += self._optimised(parts)
+            total += self.optimised(parts)
         return total
 
     def check(self, histories: Histories, fitting: Fitting, window: int) -> float:
@@ -176,20 +190,21 @@ class _Step:
         chosen = self._drawn(histories, np.random.default_rng(fitting.seed))
         total = np.zeros(2)
         for batch in batches(histories, crops(histories, window), 4 * fitting.batch_events, chosen):
-            total += np.array([x.numpy() for x in self._look(*self._inputs(batch))])
+            total += np.array([x.numpy() for x in self._look(*self.inputs(batch))])
         return _finite(total)
 
     def _drawn(self, histories: Histories, generator: np.random.Generator) -> NDArray[np.int64] | None:
-        return drawn(histories, generator) if takes_asks(self.model) else None
+        return drawn(histories, generator) if self.asks else None
 
-    def _optimised(self, parts: list[Batch]) -> Any:
+    def optimised(self, parts: list[Batch]) -> Any:
         """One step: the gradients of the batches together."""
-        found = [self._learn(*self._inputs(batch)) for batch in parts]
+        found = [self._learn(*self.inputs(batch)) for batch in parts]
         weight = tf.maximum(tf.add_n([each[1] for each in found]), 1.0)
         self._move(weight, *(tf.add_n(list(each)) for each in zip(*(each[2] for each in found), strict=True)))
         return np.sum([[each[0].numpy(), each[1].numpy()] for each in found], 0)
 
-    def _inputs(self, batch: Batch) -> tuple[Any, ...]:
+    def inputs(self, batch: Batch) -> tuple[Any, ...]:
+        """What the graphs of a step read of a batch: codes, numbers, answers, next codes."""
         return batch.codes, batch.numbers, self.loss.answers_of(batch), batch.next_codes
 
     def _learned(self, codes: Any, numbers: Any, labels: Any, next_codes: Any) -> tuple[Any, Any, Any]:
@@ -212,7 +227,8 @@ def _varied(histories: Histories, vary: Vary | None, generator: np.random.Genera
     return histories if vary is None else vary(histories, generator)
 
 
-def _optimiser(fitting: Fitting, steps_in_all: int) -> Any:
+def optimiser(fitting: Fitting, steps_in_all: int) -> Any:
+    """Adam, whose rate falls by a cosine over so many steps."""
     rate = tf_keras.optimizers.schedules.CosineDecay(fitting.learning_rate, steps_in_all, alpha=_SMALLEST_RATE)
     return tf_keras.optimizers.Adam(rate, global_clipnorm=1.0)
 

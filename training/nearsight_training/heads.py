@@ -9,7 +9,7 @@ from nearsight.heads import BinaryHead, Head, NextEventHead, ValueHead
 from nearsight.spec import Spec
 from nearsight_training.config import Asked, Inactive, Label, LogConfig, NextItem, Value
 from nearsight_training.histories import Histories
-from nearsight_training.split import TRAIN, VALIDATION
+from nearsight_training.split import TRAIN, VALIDATION, reference
 
 __all__ = ["heads_of", "item_column"]
 
@@ -19,19 +19,20 @@ _TAIL = 0.1  # percent of the numbers asked for that lie beyond each of a head's
 def heads_of(spec: Spec, config: LogConfig, histories: Histories) -> tuple[Head, ...]:
     """Yes/no questions, numbers, what comes next. Raises `InputError` where one can't be learned, or none is left."""
     heads: list[Head] = [_binary_head(each, start) for start, each in enumerate(config.targets)]
-    in_training = histories.next_codes[histories.events_of(TRAIN)]
-    follows = [np.any(part > 0, 0) for part in (in_training, histories.next_codes[histories.events_of(VALIDATION)])]
+    part = reference(config.fitting)
+    known_next = histories.next_codes[histories.events_of(part)]
+    follows = [np.any(histories.next_codes[histories.events_of(split)] > 0, 0) for split in (TRAIN, VALIDATION)]
     has_event, has_item = np.all(follows, 0).tolist()
     for index, each in enumerate(config.values):
         known = np.concatenate(
             [
-                histories.values[histories.events_of(TRAIN), index],
-                histories.ask_values[histories.questions_of(TRAIN), index],
+                histories.values[histories.events_of(part), index],
+                histories.ask_values[histories.questions_of(part), index],
             ]
         )
         heads.append(_value_head(each, sum(head.size for head in heads), known[~np.isnan(known)].astype(np.float64)))
     if config.next_event and len(spec.event.vocabulary) > 1 and has_event:
-        heads.append(_next_head(NextEventHead(start=0, vocabulary=spec.event.vocabulary), heads, in_training))
+        heads.append(_next_head(NextEventHead(start=0, vocabulary=spec.event.vocabulary), heads, known_next))
     if (item := config.next_item) is not None:
         if not has_item:
             raise InputError(f"{item.name} needs users who have an item after another: pass more data")
@@ -43,7 +44,7 @@ def heads_of(spec: Spec, config: LogConfig, histories: Histories) -> tuple[Head,
             events=item.events,
             unseen=item.unseen,
         )
-        heads.append(_next_head(head, heads, in_training))
+        heads.append(_next_head(head, heads, known_next))
     if not heads:
         raise InputError(
             "there is nothing to learn: pass --target and --within, or a log with two kinds of events and users who "

@@ -57,13 +57,16 @@ class PairedLSTM(tf_keras.layers.Layer):  # type: ignore[misc]
     nothing on, all of them are one batched evaluation outside of the loop. So are the answers to the now frames, where
     `asks`: the input is then `(B, 2·T, F)`, T event frames and T now frames, and so is the output.
 
-    `kernel (F, 4·U)`, `recurrent_kernel (U, 4·U)`, `bias (4·U,)`; gates in the trunk's order.
+    `kernel (F, 4·U)`, `recurrent_kernel (U, 4·U)`, `bias (4·U,)`; gates in the trunk's order. `uses` has, of the last
+    call and as long as its graph is traced, what met the weights: inputs `(B, S, F)`, states `(B, S, U)` and what the
+    two came to before the states were added `(B, S, 4·U)`, for each of the evaluations above.
     """
 
     def __init__(self, units: int, asks: bool = False, **options: Any) -> None:
         super().__init__(**options)
         self.units = units
         self.asks = asks
+        self.uses: tuple[tuple[Any, Any, Any], ...] = ()
 
     def build(self, shape: Any) -> None:
         """Make the weights; the forget gate starts open (Jozefowicz et al. 2015)."""
@@ -80,15 +83,21 @@ class PairedLSTM(tf_keras.layers.Layer):  # type: ignore[misc]
         length = tf.shape(events)[1]
         even = tf.pad(events, [[0, 0], [0, length % 2], [0, 0]])
         pairs = tf.reshape(even, [tf.shape(even)[0], (length + 1) // 2, 2, frames.shape[-1]])
-        h, c = self._states(self._projected(tf.reduce_max(pairs, axis=2)))
-        h_before, c_before = (tf.pad(x, [[0, 0], [1, 0], [0, 0]])[:, :-1] for x in (h, c))
-        h_half, _ = self._cell(self._projected(pairs[:, :, 0]), h_before, c_before)
+        pooled = tf.reduce_max(pairs, axis=2)
+        entered, halves = self._projected(pooled), self._projected(pairs[:, :, 0])
+        h, c = self._states(entered)
+        h_before, c_before = _before(h), _before(c)
+        h_half, _ = self._cell(halves, h_before, c_before)
+        self.uses = ((pooled, h_before, entered), (pairs[:, :, 0], h_before, halves))
         answers = _alternate(h_half, h)[:, :length]
         if not self.asks:
             return answers
         pending = _alternate(pairs[:, :, 0], tf.zeros_like(pairs[:, :, 0]))[:, :length]
         h_now, c_now = _alternate(h_before, h)[:, :length], _alternate(c_before, c)[:, :length]
-        asked, _ = self._cell(self._projected(tf.maximum(asks, pending)), h_now, c_now)
+        frames_now = tf.maximum(asks, pending)
+        now = self._projected(frames_now)
+        asked, _ = self._cell(now, h_now, c_now)
+        self.uses += ((frames_now, h_now, now),)
         return tf.concat([answers, asked], axis=1)
 
     def _projected(self, x: Any) -> Any:
@@ -119,8 +128,14 @@ class SteppedLSTM(PairedLSTM):
     def call(self, rows: Any) -> Any:
         """See the class."""
         events, asks = _parted(rows, self.asks)
-        h, c = self._states(self._projected(events))
-        return tf.concat([h, self._cell(self._projected(asks), h, c)[0]], axis=1) if self.asks else h
+        entered = self._projected(events)
+        h, c = self._states(entered)
+        self.uses = ((events, _before(h), entered),)
+        if not self.asks:
+            return h
+        now = self._projected(asks)
+        self.uses += ((asks, h, now),)
+        return tf.concat([h, self._cell(now, h, c)[0]], axis=1)
 
 
 class _Pooling(tf_keras.layers.Layer):  # type: ignore[misc]
@@ -216,6 +231,11 @@ class Anomaly(tf_keras.layers.Layer):  # type: ignore[misc]
 def _mean_present(values: Any, present: Any) -> Any:
     """The mean of the values where `present` is 1."""
     return tf.reduce_sum(values * present) / tf.maximum(tf.reduce_sum(present), 1.0)
+
+
+def _before(states: Any) -> Any:
+    """The state that each turn began with: `(B, P, U)`, zeros before the first."""
+    return tf.pad(states, [[0, 0], [1, 0], [0, 0]])[:, :-1]
 
 
 def _alternate(odd: Any, even: Any) -> Any:

@@ -1,6 +1,6 @@
 """Trains a network on prepared histories, calibrates its heads on validation and measures it on the test."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,13 @@ from nearsight_training.answers import Answers, answers, probabilities, scored, 
 from nearsight_training.augmentation import Augmenter
 from nearsight_training.calibration import conformal, platt, temperature, threshold
 from nearsight_training.columns import moment
-from nearsight_training.config import Decision, LogConfig, Size, TableConfig
-from nearsight_training.fit import fit, seeded
+from nearsight_training.config import Decision, Fitting, LogConfig, Size, TableConfig
+from nearsight_training.fit import BatchLoss, Step, fit, seeded
+from nearsight_training.guarantee import Guarantee, check_private, limits, promised
 from nearsight_training.histories import Histories
 from nearsight_training.metrics import Interval, binary_metrics, next_event_metrics, value_metrics
 from nearsight_training.network import assign, build, canonical
+from nearsight_training.noise import Noise
 from nearsight_training.preparation import Prepared
 from nearsight_training.pretraining import kept_if_better
 from nearsight_training.progress import SILENT, Progress
@@ -43,6 +45,7 @@ class Learned:
     """What one training gave: uncalibrated weights, calibrated heads, raw answers and figures on the test split.
 
     `model` is the train graph that holds the weights. `taught` names the heads that learned from trees as well.
+    `guarantee` is what a private training promises.
     """
 
     trunk: Trunk
@@ -55,6 +58,7 @@ class Learned:
     metrics: dict[str, dict[str, Interval]]
     notes: tuple[str, ...]
     model: Any
+    guarantee: Guarantee | None = None
 
 
 def trunk_of(spec: Spec, heads: tuple[Head, ...], size: Size) -> Trunk:
@@ -79,7 +83,11 @@ def trunk_of(spec: Spec, heads: tuple[Head, ...], size: Size) -> Trunk:
 def learn(
     prepared: Prepared, config: LogConfig | TableConfig, logs: Path | None = None, progress: Progress = SILENT
 ) -> Learned:
-    """Train with the configuration's seed. The article's table has one kind of event, whose embedding stays zero."""
+    """Train with the configuration's seed. The article's table has one kind of event, whose embedding stays zero.
+
+    Raises `InputError` as `check_private` does.
+    """
+    check_private(config)
     seeded(config.fitting.seed)
     histories = prepared.histories
     window = _window(prepared, config)
@@ -94,6 +102,8 @@ def learn(
         notes.append(note)
     vary = _variation(prepared, config)
     begin, validation = canonical(model), histories.select(VALIDATION)
+    guarantee = _guarantee(config, histories)
+    notes += limits(guarantee) if guarantee else ()
     epochs = fit(
         model,
         histories.select(TRAIN),
@@ -105,6 +115,7 @@ def learn(
         progress=progress,
         logs=logs,
         vary=vary,
+        stepping=_private_steps(config.fitting, guarantee) if guarantee else None,
     )
     if config.fitting.pretrain_epochs:
         epochs, note = kept_if_better(model, begin, epochs, prepared, trunk, config.fitting, window, vary, progress)
@@ -112,7 +123,7 @@ def learn(
     cutoff = cutoff_of(config)
     checked = answers(model, validation)
     names: tuple[str, ...] = ()
-    if config.fitting.teach:
+    if config.fitting.teach and guarantee is None:
         best = min(epoch.validation_loss for epoch in epochs)
         more, names = _taught(model, prepared, checked, config, best, progress)
         epochs, checked = (*epochs, *more), answers(model, validation) if names else checked
@@ -130,7 +141,21 @@ def learn(
         metrics=measured(heads, test, given, cutoff),
         notes=(*notes, *_imprecise(heads, checked, config), *_scale(trunk, model, validation)),
         model=model,
+        guarantee=guarantee,
     )
+
+
+def _guarantee(config: LogConfig | TableConfig, histories: Histories) -> Guarantee | None:
+    if config.fitting.private is None:
+        return None
+    return promised(config.fitting.private, int((histories.split == TRAIN).sum()), config.fitting.epochs)
+
+
+def _private_steps(fitting: Fitting, guarantee: Guarantee) -> Callable[[Any, BatchLoss], Step]:
+    from nearsight_training.private_step import PrivateStep
+
+    noise = Noise(fitting.private.noise_seed if fitting.private else None)
+    return lambda model, loss: PrivateStep(model, loss, fitting, guarantee, noise)
 
 
 def _imprecise(heads: tuple[Head, ...], given: Answers, config: LogConfig | TableConfig) -> Iterator[str]:

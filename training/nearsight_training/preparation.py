@@ -32,7 +32,7 @@ from nearsight_training.labels import (
 from nearsight_training.leakage import check_answers, check_columns
 from nearsight_training.log import EventLog
 from nearsight_training.specification import fit_spec, handled
-from nearsight_training.split import TEST, TRAIN, VALIDATION, Plan, plan
+from nearsight_training.split import TEST, TRAIN, VALIDATION, Plan, plan, reference
 from nearsight_training.targets import check_targets
 
 __all__ = ["Prepared", "alike", "prepare", "prepare_more", "prepare_split", "split_labels"]
@@ -55,7 +55,7 @@ class Prepared:
 
 
 def prepare(log: EventLog, config: LogConfig) -> Prepared:
-    """Split, label, fit the specification on the training users and encode.
+    """Split, label, fit the specification on the training users (see `reference`) and encode.
 
     Raises `InputError` where the split has no room, where a target never happens, or where a split's labels are all
     of one class.
@@ -67,12 +67,12 @@ def prepare_split(log: EventLog, config: LogConfig, split: Plan) -> Prepared:
     """`prepare` for users that were split already; raises as it does."""
     check_targets(log, config)
     visible = _visible(log, split)
-    training = visible & (split.users == TRAIN)[log.owners]
-    if not training.any():
+    if not (visible & (split.users == TRAIN)[log.owners]).any():
         raise InputError("no user is left to train on: pass a larger log or smaller shares of validation and test")
+    known = visible & (split.users == reference(config.fitting))[log.owners]
     spec, notes = fit_spec(
         log,
-        training,
+        known,
         config.min_users,
         config.reset,
         config.groups,
@@ -85,7 +85,7 @@ def prepare_split(log: EventLog, config: LogConfig, split: Plan) -> Prepared:
     heads = heads_of(spec, config, histories)
     check_answers(histories, TRAIN, spec, [target.name for target in config.targets], config.trusted)
     rough = [_checked(histories, index, target.name, split) for index, target in enumerate(config.targets)]
-    told = (*log.dropped.notes, *log.notes, *notes, *handled(log, training, spec), *filter(None, rough))
+    told = (*log.dropped.notes, *log.notes, *notes, *handled(log, known, spec), *filter(None, rough))
     return Prepared(histories, spec, heads, told)
 
 

@@ -17,8 +17,10 @@ from nearsight.trunk import Trunk, Weights
 from nearsight_training.beside import Beside
 from nearsight_training.config import LogConfig, TableConfig
 from nearsight_training.gate import Gate
+from nearsight_training.guarantee import Guarantee
 from nearsight_training.histories import Histories, read_histories, write_histories
 from nearsight_training.metrics import Interval
+from nearsight_training.split import reference
 
 __all__ = [
     "FORMAT",
@@ -59,7 +61,7 @@ class Epoch(msgspec.Struct, frozen=True, kw_only=True):
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """What a training found, but for the arrays. `metrics` are of the test split: by head, by metric.
     `gates` set each head beside simpler models; `taught` names those that learned from one. `beside` is what the model
-    offers besides heads.
+    offers besides heads. `guarantee` is what its training promises the users trained on, None where it wasn't private.
 
     The heads carry calibration and thresholds, both fitted on validation; the weights beside this are uncalibrated
     (`nearsight.heads.calibrated` folds it in). `window` is in events. `notes` say what was left out of the data.
@@ -79,9 +81,15 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     gates: dict[str, Gate] = {}
     taught: tuple[str, ...] = ()
     beside: Beside = Beside()
+    guarantee: Guarantee | None = None
     versions: dict[str, str] = {}
     history: tuple[Epoch, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def reference(self) -> int:
+        """The split whose users tell what else a model has; see `nearsight_training.split.reference`."""
+        return reference(self.config.fitting)
 
     @property
     def seed(self) -> int:

@@ -132,17 +132,19 @@ def rounds(histories: Histories) -> Iterator[NDArray[np.int64]]:
         yield chosen
 
 
-def drawn(histories: Histories, generator: np.random.Generator) -> NDArray[np.int64]:
+def drawn(histories: Histories, generator: np.random.Generator, *, alone: bool = False) -> NDArray[np.int64]:
     """At most one question beside each event, at random; (E,) with -1 for none.
 
     Every question has the same chance: one over the most that any event has. One for each event that has any would
-    prefer questions that stand alone, and those follow short silences (see `drawn_asks`).
+    prefer questions that stand alone, and those follow short silences (see `drawn_asks`). Where they are drawn `alone`,
+    no history looks at the others: the most is that of each one's own events.
     """
     shuffled = generator.permutation(len(histories.ask_time))
     chosen = np.full(len(histories.codes), -1, np.int64)
     chosen[histories.ask_events[shuffled]] = shuffled
     held = np.bincount(histories.ask_events, minlength=len(chosen))
-    chosen[generator.random(len(chosen)) * held.max(initial=1) >= held] = -1
+    most = np.maximum.reduceat(held, histories.starts)[histories.owners] if alone else held.max(initial=1)
+    chosen[generator.random(len(chosen)) * most >= held] = -1
     return chosen
 
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from nearsight.errors import InputError
 from nearsight_training.columns import moment
-from nearsight_training.config import LogConfig
+from nearsight_training.config import Fitting, LogConfig
 from nearsight_training.histories import SPLITS
 from nearsight_training.log import EventLog
 
-__all__ = ["TEST", "TRAIN", "VALIDATION", "Plan", "assign_users", "place_of", "plan"]
+__all__ = ["TEST", "TRAIN", "VALIDATION", "Plan", "assign_users", "place_of", "plan", "reference"]
 
 TRAIN, VALIDATION, TEST = range(len(SPLITS))
 _TRAIN_SHARE_OF_EVENTS = 0.75
@@ -45,7 +45,7 @@ class Plan:
 def plan(log: EventLog, config: LogConfig) -> Plan:
     """Split a log as `config` says. Raises `InputError` where the horizon leaves no room for it."""
     users = assign_users(log.users, config.validation_share, config.test_share, config.fitting.seed)
-    first, until = float(log.times.min()), float(log.times.max())
+    first, until = _span(log, users, config.fitting)
     cutoff = None if config.cutoff is None else moment(config.cutoff)
     horizon = config.horizon_seconds
     if cutoff is not None and not first <= cutoff <= until - horizon:
@@ -63,7 +63,8 @@ def plan(log: EventLog, config: LogConfig) -> Plan:
             f"a split by time needs more than twice the horizon, {_days(2 * horizon)}, received data over "
             f"{_days(until - first)}: pass --split user or a shorter horizon"
         )
-    cut = cutoff if cutoff is not None else _cut(log, users, first + horizon, until - horizon)
+    seen = (users == reference(config.fitting))[log.owners]
+    cut = cutoff if cutoff is not None else _cut(log.times[seen], first + horizon, until - horizon)
     if cut - horizon < first:
         raise InputError(
             f"the cut-off leaves no {_days(horizon)} of data before it to train on: "
@@ -72,10 +73,25 @@ def plan(log: EventLog, config: LogConfig) -> Plan:
     return Plan(users, cut, cut, until, cutoff, None if cutoff is None else cutoff - horizon)
 
 
-def _cut(log: EventLog, users: NDArray[np.int8], earliest: float, latest: float) -> float:
-    """The moment by which three quarters of the training users' events between the two have happened."""
-    trained = log.times[(users == TRAIN)[log.owners]]
-    inside = trained[(trained >= earliest) & (trained <= latest)]
+def reference(fitting: Fitting) -> int:
+    """The split of whose users all is learned that a model has beside its weights: vocabularies, bounds, segments.
+
+    The training users, but the validation users where training is private: what it promises then holds for the whole
+    of a bundle.
+    """
+    return TRAIN if fitting.private is None else VALIDATION
+
+
+def _span(log: EventLog, users: NDArray[np.int8], fitting: Fitting) -> tuple[float, float]:
+    """From when to when the data run; where training is private, without a look at the users trained on."""
+    others = (users != TRAIN)[log.owners]
+    times = log.times if fitting.private is None or not others.any() else log.times[others]
+    return float(times.min()), float(times.max())
+
+
+def _cut(times: NDArray[np.float64], earliest: float, latest: float) -> float:
+    """The moment by which three quarters of the events between the two have happened."""
+    inside = times[(times >= earliest) & (times <= latest)]
     if not len(inside):
         raise InputError(
             f"a split by time needs events between {_day(earliest)} and {_day(latest)}, received none: "

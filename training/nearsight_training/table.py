@@ -16,7 +16,7 @@ from nearsight_training.config import TableConfig
 from nearsight_training.histories import SPLITS, Histories
 from nearsight_training.labels import UNKNOWN
 from nearsight_training.preparation import Prepared
-from nearsight_training.split import TEST, TRAIN, VALIDATION
+from nearsight_training.split import TEST, TRAIN, VALIDATION, reference
 
 __all__ = ["EVENT", "VALUE", "Samples", "prepare_table", "read_steps", "read_table"]
 
@@ -63,11 +63,11 @@ def prepare_table(samples: Samples, config: TableConfig) -> Prepared:
     """
     rows, steps = samples.values.shape
     split = _stratified(samples.labels, config)
-    training = samples.values[split == TRAIN]
+    known = samples.values[split == reference(config.fitting)]
     bounds = Steps(
         name=VALUE,
-        lows=tuple(training.min(0).tolist()),
-        highs=tuple(training.max(0).tolist()),
+        lows=tuple(known.min(0).tolist()),
+        highs=tuple(known.max(0).tolist()),
         columns=samples.columns,
     )
     spec = Spec(event=Category(name="event", vocabulary=(EVENT,)), steps=bounds)

@@ -9,6 +9,7 @@ from pathlib import Path
 from nearsight.errors import InputError
 from nearsight_training.columns import Table
 from nearsight_training.config import LogConfig, TableConfig
+from nearsight_training.guarantee import check_private
 from nearsight_training.histories import SPLITS
 from nearsight_training.log import EventLog, log_of
 from nearsight_training.parts import in_parts
@@ -29,7 +30,7 @@ def train_log(source: Path | Table, config: LogConfig, out: Path, progress: Prog
     file, the configuration or the data can't be used.
     """
     check_place(out)
-    _check_seed(config)
+    _check(config)
     if config.parts > 1:
         return _train_in_parts(source, config, out, progress)
     progress.start("reading", 2)
@@ -64,7 +65,7 @@ def train_table(source: Path, config: TableConfig, out: Path, progress: Progress
     from nearsight_training.table import prepare_table, read_table
 
     check_place(out)
-    _check_seed(config)
+    _check(config)
     table = Table.read(source)
     progress.start("reading", 1)
     samples = read_table(table)
@@ -83,6 +84,7 @@ def train_prepared(
     from nearsight_training.baselines import gated
     from nearsight_training.discovery import discovered
     from nearsight_training.learning import cutoff_of, learn
+    from nearsight_training.split import reference
     from nearsight_training.transfer import pinned
 
     config = pinned(config, source)
@@ -91,7 +93,8 @@ def train_prepared(
         cutoff, seed = cutoff_of(config), config.fitting.seed
         gates = gated(prepared, learned.heads, learned.answers, cutoff, seed, progress)
         gates = relying(gates, learned.model, prepared, learned.heads, learned.answers, cutoff, seed, progress)
-        beside = discovered(Walker(learned.trunk, learned.weights), prepared, learned.heads, cutoff, seed, progress)
+        walk, part = Walker(learned.trunk, learned.weights), reference(config.fitting)
+        beside = discovered(walk, prepared, learned.heads, cutoff, seed, progress, part)
         run = Run(
             name=Path(out).name,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -106,6 +109,7 @@ def train_prepared(
             gates=gates,
             taught=learned.taught,
             beside=beside,
+            guarantee=learned.guarantee,
             versions={name: metadata.version(name) for name in _PACKAGES},
             history=learned.epochs,
             notes=(*prepared.notes, *learned.notes, *beside.notes),
@@ -114,8 +118,9 @@ def train_prepared(
     return run
 
 
-def _check_seed(config: LogConfig | TableConfig) -> None:
-    """Raises `InputError` where the seed isn't one that every generator takes."""
+def _check(config: LogConfig | TableConfig) -> None:
+    """Raises `InputError` where the seed isn't one that every generator takes, and as `check_private` does."""
+    check_private(config)
     if not 0 <= config.fitting.seed <= _LARGEST_SEED:
         raise InputError(f"a seed must lie between 0 and {_LARGEST_SEED}, received {config.fitting.seed}")
 

@@ -31,7 +31,11 @@ class Model:
 
 @dataclass(frozen=True)
 class Desk:
-    """The run that a model comes from and the histories of training and validation; those of the test stay away."""
+    """The run that a model comes from and the histories that passes may learn from and check with.
+
+    They learn from the training users, or from validation's where training was private (`Run.reference`); the test's
+    stay away.
+    """
 
     run: Run
     training: Histories
@@ -40,8 +44,7 @@ class Desk:
     @classmethod
     def of(cls, run: Run, histories: Histories) -> "Desk":
         """The desk of a run."""
-        training, validation = (histories.select(SPLITS.index(name)) for name in ("train", "validation"))
-        return cls(run, training, validation)
+        return cls(run, histories.select(run.reference), histories.select(SPLITS.index("validation")))
 
     @property
     def trained(self) -> bool:
