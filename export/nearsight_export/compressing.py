@@ -101,7 +101,8 @@ def compress(
     found = search.concluded(run_path, budget, command, is_stopped)
     write_atomically(out / _RECIPE, tomli_w.dumps(msgspec.to_builtins(found.recipe)).encode())
     if not found.obstacles and not is_stopped:
-        config = ExportConfig(variant=found.recipe.variant, passes=found.recipe.passes)
+        variant = found.recipe.variant
+        config = ExportConfig(variant=variant, variants=(variant,), passes=found.recipe.passes)
         export(run_path, config, out / _BUNDLE, progress, out / _PASSES)
         found = msgspec.structs.replace(found, bundle=str(out / _BUNDLE))
     write_atomically(out / _RESULT, msgspec.json.format(msgspec.json.encode(found), indent=1))

@@ -195,3 +195,15 @@ def write_csv(path: Path, header: list[str], rows: list[object]) -> None:
         table = csv.writer(file)
         table.writerow(header)
         table.writerows(rows)
+
+
+@pytest.fixture
+def place(exported: Path, tmp_path: Path) -> Path:
+    """A folder with the runs of a log and of a table, their files, and what isn't a search."""
+    for run in ("events", "user_behavior_data"):
+        shutil.copytree(exported / "runs" / run, tmp_path / "runs" / run)
+    for name in ("events.csv", "orders.csv", "user_behavior_data.csv"):
+        shutil.copy(exported / name, tmp_path / name)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/cat.txt").write_text("miaow")
+    return tmp_path

@@ -1,7 +1,6 @@
 """`nearsight tune` as a person runs it: small real trials, what is printed, and how it ends."""
 
 import json
-import shutil
 from pathlib import Path
 
 import msgspec
@@ -78,18 +77,6 @@ def test_a_search_that_was_stopped_says_how_to_go_on(
     done = nearsight(*TUNE, "--out", tmp_path / "tuned", folder=exported)
     assert (done.code, done.err) == (130, "")
     assert tuned.command in done.out
-
-
-@pytest.fixture
-def place(exported: Path, tmp_path: Path) -> Path:
-    """A folder with the runs of a log and of a table, their files, and what isn't a search."""
-    for run in ("events", "user_behavior_data"):
-        shutil.copytree(exported / "runs" / run, tmp_path / "runs" / run)
-    for name in ("events.csv", "orders.csv", "user_behavior_data.csv"):
-        shutil.copy(exported / name, tmp_path / name)
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "photos/cat.txt").write_text("miaow")
-    return tmp_path
 
 
 @pytest.mark.parametrize(
