@@ -98,7 +98,8 @@ def show(found: "Compressed", out: Path, json: bool) -> None:
         if trial.state == "failed":
             print_text(f"Trial {trial.number} ({_recipe(trial)}) failed: {trial.reason}")
     if found.bundle:
-        print_text(f"\n{found.bundle} is ready. Next: nearsight inspect {found.bundle}, nearsight bench {found.run}")
+        print_text(f"\n{found.bundle} is ready.")
+        print_text(f"Next: nearsight inspect {found.bundle}, nearsight bench {found.run} {found.bundle}")
     elif found.is_stopped:
         print_text(f"\nStopped before the export. To go on: {found.command}")
     else:
