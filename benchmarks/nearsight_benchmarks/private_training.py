@@ -112,7 +112,7 @@ def paced(log: EventLog, told: LogConfig, users: int = _TIMED_USERS, repeats: in
     training = training.take(np.arange(min(users, len(training))))
     guarantee = promised(fitting.private or Privacy(epsilon=1.0), len(training), fitting.epochs)
     trunk, loss = trunk_of(prepared.spec, prepared.heads, told.size), BatchLoss(prepared.heads, fitting)
-    ordinary = Step(build(trunk, asks=True), loss, optimiser(fitting, guarantee.steps))
+    ordinary = Step(build(trunk, asks=True), loss, loss, optimiser(fitting, guarantee.steps))
     secret = PrivateStep(build(trunk, asks=True), loss, fitting, guarantee, Noise())
     parts = crops(training, told.window)
     parts = type(parts)(*(each[np.isin(parts.start, training.starts)] for each in (parts.start, parts.length)))

@@ -3,7 +3,7 @@
 import msgspec
 
 from nearsight.errors import InputError
-from nearsight_export.recipe import RECIPES, Pass
+from nearsight_export.recipe import RECIPES, Pass, Recipe
 from nearsight_export.variants import MEMBERS, VARIANTS
 
 __all__ = ["ExportConfig"]
@@ -28,7 +28,11 @@ class ExportConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     def check(self) -> None:
         """Raise `InputError` where a choice can't be used."""
-        for variant in (self.variant, *self.variants):
+        try:
+            Recipe(passes=self.passes, variant=self.variant)
+        except ValueError as error:
+            raise InputError(f"the passes and the variant must be a recipe's: {error}") from None
+        for variant in self.variants:
             if variant not in VARIANTS:
                 raise InputError(f"a variant must be one of {', '.join(VARIANTS)}, received {variant!r}")
         if self.variant not in self.variants:

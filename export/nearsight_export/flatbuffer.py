@@ -33,20 +33,44 @@ def foreign_operators(content: bytes) -> list[str]:
 def tidied(content: bytes) -> bytes:
     """The same graph with its border tensors named as its signature names them and every other name dropped.
 
-    Inputs and outputs stand in the alphabetical order of their names. The converter's descriptions and metadata go;
-    weights stay aligned to 16 bytes.
+    Inputs and outputs stand in the alphabetical order of their names. What no runtime reads goes: the converter's
+    descriptions and metadata, empty quantisations and buffers, free sizes inside of the graph. What is alike is written
+    once, and weights stay aligned to 16 bytes.
     """
     model = schema.ModelT.InitFromPackedBuf(content)
-    for graph in model.subgraphs:
-        for tensor in graph.tensors:
-            tensor.name = None
     main, signature = model.subgraphs[0], model.signatureDefs[0]
+    border = {entry.tensorIndex for entry in (*signature.inputs, *signature.outputs)}
+    for graph in model.subgraphs:
+        for index, tensor in enumerate(graph.tensors):
+            _strip(tensor, model.buffers, is_border=graph is main and index in border)
     main.inputs = _named(main, signature.inputs)
     main.outputs = _named(main, signature.outputs)
+    _drop_unused(model)
     model.description, model.metadata, model.metadataBuffer = None, None, None
-    builder = _AlignedBuilder(len(content))
+    builder = _SharingBuilder(len(content))
     builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
     return bytes(builder.Output())
+
+
+def _strip(tensor: Any, buffers: Sequence[Any], *, is_border: bool) -> None:
+    """Take from a tensor what no runtime reads; one without data has the first buffer, which is empty by definition."""
+    tensor.name = None
+    if not is_border:
+        tensor.shapeSignature = None
+    if tensor.quantization is not None and tensor.quantization.scale is None:
+        tensor.quantization = None
+    if buffers[tensor.buffer].data is None:
+        tensor.buffer = 0
+
+
+def _drop_unused(model: Any) -> None:
+    """Keep the first buffer and those that tensors use."""
+    tensors = [tensor for graph in model.subgraphs for tensor in graph.tensors]
+    used = sorted({0, *(tensor.buffer for tensor in tensors)})
+    place = {buffer: index for index, buffer in enumerate(used)}
+    model.buffers = [model.buffers[buffer] for buffer in used]
+    for tensor in tensors:
+        tensor.buffer = place[tensor.buffer]
 
 
 def _named(graph: Any, border: Sequence[Any]) -> list[int]:
@@ -56,12 +80,26 @@ def _named(graph: Any, border: Sequence[Any]) -> list[int]:
     return [entry.tensorIndex for entry in sorted(border, key=lambda entry: _text(entry.name))]
 
 
-class _AlignedBuilder(flatbuffers.Builder):  # type: ignore[misc]  # the library has no types
-    """Places byte vectors, which in this schema are buffers of weights, as the schema demands."""
+class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]  # the library has no types
+    """Writes equal vectors and names once, and places byte vectors, here buffers of weights, as the schema demands."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self._written: dict[tuple[str, bytes], Any] = {}
 
     def CreateNumpyVector(self, x: NDArray[Any]) -> Any:  # noqa: N802  # the library's name
-        if x.dtype != np.uint8:
-            return super().CreateNumpyVector(x)
+        key = (x.dtype.str, x.tobytes())
+        if key not in self._written:
+            self._written[key] = self._aligned(x) if x.dtype == np.uint8 else super().CreateNumpyVector(x)
+        return self._written[key]
+
+    def CreateString(self, s: bytes | str, encoding: str = "utf-8", errors: str = "strict") -> Any:  # noqa: N802
+        key = ("name", s if isinstance(s, bytes) else s.encode(encoding, errors))
+        if key not in self._written:
+            self._written[key] = super().CreateString(s, encoding, errors)
+        return self._written[key]
+
+    def _aligned(self, x: NDArray[np.uint8]) -> Any:
         self.StartVector(1, x.size, _ALIGNMENT)
         self.head -= x.size
         self.Bytes[self.head : self.head + x.size] = x.tobytes()

@@ -73,8 +73,8 @@ def lost_auc(exam: Exam, before: Replay, artifact: str, after: Replay) -> dict[s
         if interval.low > LARGEST_LOSS:
             raise CertificateError(
                 f"{artifact}: {name} loses {interval.value:.4f} of AUC against the trained network where at most "
-                f"{LARGEST_LOSS} is allowed: no bundle was written; pass a lower --sparsity (0 prunes nothing) or "
-                "another --variant"
+                f"{LARGEST_LOSS} is allowed: no bundle was written; pass a lower --sparsity (0 prunes nothing), a "
+                "recipe with a larger network, or another --variant"
             )
     return lost
 

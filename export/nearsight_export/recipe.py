@@ -1,14 +1,16 @@
 """A recipe: which passes a network goes through on its way into a bundle, and at which precision it ships."""
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from nearsight.errors import InputError
+from nearsight.trunk import Kind
 from nearsight_export.variants import VARIANTS
 from nearsight_training.misreading import misread
 
-__all__ = ["RECIPES", "MagnitudePruning", "Pass", "Recipe", "read_recipe"]
+__all__ = ["RECIPES", "Distillation", "MagnitudePruning", "Pass", "Recipe", "read_recipe"]
 
 
 class MagnitudePruning(
@@ -23,8 +25,31 @@ class MagnitudePruning(
             raise ValueError(f"the sparsity must lie between 0 and 1, received {self.sparsity}: leave the pass out")
 
 
-Pass = MagnitudePruning
-_PASSES: tuple[type[msgspec.Struct], ...] = (MagnitudePruning,)
+class Distillation(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="distillation"
+):
+    """Train a smaller network from the beginning to answer as its teacher does; it comes first in a recipe.
+
+    The `teacher` is the "network" before, or the mean of several "networks" of other seeds, or that of the network and
+    "trees" (LightGBM) that have never seen the user in question. The student is a `network` of the teacher's kind where
+    nothing is said, and learns for so many `epochs` as make 3,000 steps, 6 at least.
+    """
+
+    teacher: Literal["network", "networks", "trees"] = "trees"
+    network: Kind | None = None
+    filters: int = 16
+    units: int = 16
+    largest_embedding: int = 5
+    epochs: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("filters", "units", "largest_embedding", "epochs"):
+            if (number := getattr(self, name)) is not None and number < 1:
+                raise ValueError(f"{name} must be at least 1, received {number}")
+
+
+Pass = MagnitudePruning | Distillation
+_PASSES: tuple[type[msgspec.Struct], ...] = (MagnitudePruning, Distillation)
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,11 +61,14 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def __post_init__(self) -> None:
         if self.variant not in VARIANTS:
             raise ValueError(f"a variant must be one of {', '.join(VARIANTS)}, received {self.variant!r}")
+        if any(isinstance(each, Distillation) for each in self.passes[1:]):
+            raise ValueError("distillation must be the first pass, since it would undo what came before: move it up")
 
 
 RECIPES = {
     "exact": Recipe(variant="fp32"),
     "balanced": Recipe(passes=(MagnitudePruning(),)),
+    "smallest": Recipe(passes=(Distillation(),)),
 }
 
 

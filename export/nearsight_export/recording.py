@@ -39,20 +39,18 @@ class Value:
 
 
 class Recorder:
-    """Collects nodes and constants. Slices of one value that cover it without a gap become one Split."""
+    """Collects nodes and constants."""
 
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[int, tuple[str, NDArray[Any] | np.generic]] = {}
-        self._slices: dict[str, dict[tuple[int, int], str]] = {}
-        self._widths: dict[str, int | None] = {}
         self._inputs: list[onnx.ValueInfoProto] = []
 
     def input(self, name: str, kind: type[np.generic], shape: Sequence[int | str]) -> Value:
         """An input of the graph; a string in `shape` names a free dimension."""
         dtype = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
         self._inputs.append(helper.make_tensor_value_info(name, dtype, list(shape)))
-        return self._value(name, shape[-1] if isinstance(shape[-1], int) else None)
+        return Value(self, name, shape[-1] if isinstance(shape[-1], int) else None)
 
     def node(
         self,
@@ -68,56 +66,32 @@ class Recorder:
         names = [*[""] * output, name]
         sources = ["" if x is None else x.name if isinstance(x, Value) else self._constant(x) for x in inputs]
         self._nodes.append(helper.make_node(kind, sources, names, **attributes))
-        return self._value(name, width)
+        return Value(self, name, width)
 
-    def slice(self, x: Value, start: int, stop: int) -> Value:
-        """Columns of a 2-D value; a slice of everything is the value."""
-        if (start, stop) == (0, x.width):
-            return x
-        name = self._slices.setdefault(x.name, {}).setdefault((start, stop), f"{x.name}_{start}_{stop}")
-        return self._value(name, stop - start)
+    def split(self, x: Value, widths: Sequence[int]) -> list[Value]:
+        """All columns of a 2-D value in pieces; one piece is the value."""
+        if len(widths) == 1:
+            return [x]
+        names = [f"v{len(self._nodes)}_{place}" for place in range(len(widths))]
+        sizes = self._constant(np.array(widths, np.int64))
+        self._nodes.append(helper.make_node("Split", [x.name, sizes], names, axis=1))
+        return [Value(self, name, width) for name, width in zip(names, widths, strict=True)]
 
     def model(self, outputs: Mapping[str, tuple[Value, Sequence[int | str]]]) -> onnx.ModelProto:
         """The recorded graph with float32 `outputs` under their names and shapes, checked by ONNX's own checker."""
-        nodes = [piece for value in self._inputs for piece in self._cut(value.name)]
-        for node in self._nodes:
-            nodes += [node, *(piece for name in node.output for piece in self._cut(name))]
-        for name, (value, _) in outputs.items():
-            nodes.append(helper.make_node("Identity", [value.name], [name]))
+        ends = [helper.make_node("Identity", [value.name], [name]) for name, (value, _) in outputs.items()]
         shapes = [
             helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)) for name, (_, shape) in outputs.items()
         ]
         constants = [numpy_helper.from_array(np.asarray(array), name) for name, array in self._constants.values()]
-        graph = helper.make_graph(nodes, "nearsight", self._inputs, shapes, constants)
+        graph = helper.make_graph([*self._nodes, *ends], "nearsight", self._inputs, shapes, constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=_IR_VERSION)
         onnx.checker.check_model(model, full_check=True)
         return model
 
-    def _value(self, name: str, width: int | None) -> Value:
-        self._widths[name] = width
-        return Value(self, name, width)
-
     def _constant(self, array: NDArray[Any] | np.generic) -> str:
         # The array is kept beside its name, so that its id stays its own.
         return self._constants.setdefault(id(array), (f"c{len(self._constants)}", array))[0]
-
-    def _cut(self, name: str) -> list[onnx.NodeProto]:
-        """The nodes that give the slices of a value, and the slices of those."""
-        pieces = sorted(self._slices.get(name, {}).items())
-        if not pieces:
-            return []
-        bounds = [span for span, _ in pieces]
-        ends = [0, *(stop for _, stop in bounds)]
-        if [start for start, _ in bounds] == ends[:-1] and ends[-1] == self._widths[name]:
-            sizes = self._constant(np.array([stop - start for start, stop in bounds], np.int64))
-            cuts = [helper.make_node("Split", [name, sizes], [piece for _, piece in pieces], axis=1)]
-        else:
-            cuts = [self._slice_node(name, span, piece) for span, piece in pieces]
-        return cuts + [cut for _, piece in pieces for cut in self._cut(piece)]
-
-    def _slice_node(self, name: str, span: tuple[int, int], piece: str) -> onnx.NodeProto:
-        constants = [self._constant(np.array([number], np.int64)) for number in (*span, 1)]
-        return helper.make_node("Slice", [name, *constants], [piece])
 
 
 class OnnxOps:
@@ -133,9 +107,9 @@ class OnnxOps:
         widths = [part.width or 0 for part in parts]
         return parts[0].recorder.node("Concat", parts, width=sum(widths), axis=1)
 
-    def slice(self, x: Value, start: int, stop: int) -> Value:
+    def split(self, x: Value, widths: Sequence[int]) -> Sequence[Value]:
         """See `Ops`."""
-        return x.recorder.slice(x, start, stop)
+        return x.recorder.split(x, widths)
 
     def dense(self, x: Value, kernel: NDArray[np.float32], bias: NDArray[np.float32]) -> Value:
         """See `Ops`."""

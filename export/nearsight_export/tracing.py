@@ -25,15 +25,18 @@ class TensorOps:
 
     def lookup(self, table: Any, codes: Any, column: int) -> Any:
         """See `Ops`."""
-        return tf.gather(table, codes[:, column])
+        return tf.gather(table, tf.unstack(codes, axis=1)[column])
 
     def concat(self, parts: Sequence[Any]) -> Any:
         """See `Ops`."""
         return tf.concat(list(parts), -1)
 
-    def slice(self, x: Any, start: int, stop: int) -> Any:
-        """See `Ops`; a slice of everything is no operation."""
-        return x if start == 0 and stop == x.shape[-1] else x[:, start:stop]
+    def split(self, x: Any, widths: Sequence[int]) -> Sequence[Any]:
+        """See `Ops`; one piece is no operation, and pieces of one width need no list of widths."""
+        if len(widths) == 1:
+            return [x]
+        pieces: Sequence[Any] = tf.split(x, len(widths) if len(set(widths)) == 1 else list(widths), -1)
+        return pieces
 
     def dense(self, x: Any, kernel: Any, bias: Any) -> Any:
         """See `Ops`."""

@@ -37,8 +37,8 @@ class Ops(Protocol):
     def concat(self, parts: Sequence[Any]) -> Any:
         """Join along the last axis."""
 
-    def slice(self, x: Any, start: int, stop: int) -> Any:
-        """Columns `start` to `stop`."""
+    def split(self, x: Any, widths: Sequence[int]) -> Sequence[Any]:
+        """Cut all columns into pieces of these widths, in order."""
 
     def dense(self, x: Any, kernel: Any, bias: Any) -> Any:
         """`x @ kernel + bias`."""

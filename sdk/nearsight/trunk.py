@@ -123,10 +123,9 @@ def embedded(ops: Ops, trunk: Trunk, weights: Tensors, codes: Any, numbers: Any)
 def heads(ops: Ops, trunk: Trunk, weights: Tensors, h: Any) -> Any:
     """The answers `(B, O)` to what the heads read, `h (B, U)` or, for a `vae`, its latent part `(B, U - 1)`."""
     logits = ops.dense(h, weights["head_kernel"], weights["head_bias"])
-    answers = []
-    for part in trunk.activations:
-        piece = ops.slice(logits, part.start, part.start + part.size)
-        answers.append({"sigmoid": ops.sigmoid, "softmax": ops.softmax, "linear": _same}[part.kind](piece))
+    functions = {"sigmoid": ops.sigmoid, "softmax": ops.softmax, "linear": _same}
+    pieces = ops.split(logits, [part.size for part in trunk.activations])
+    answers = [functions[part.kind](piece) for part, piece in zip(trunk.activations, pieces, strict=True)]
     return ops.concat(answers) if len(answers) > 1 else answers[0]
 
 

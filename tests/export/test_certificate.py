@@ -8,7 +8,6 @@ import pytest
 
 from nearsight.backends.reference import NumpyBackend
 from nearsight.heads import calibrated
-from nearsight.trunk import CONV_WIDTH
 from nearsight_export import onnx_graphs
 from nearsight_export.bounds import bound
 from nearsight_export.certificate import certified, examined, held, source_error
@@ -81,15 +80,16 @@ def test_gates_in_a_wrong_order(made, artifact):
 
 def test_a_wrong_parity(made, monkeypatch):
     """Pooling that pairs the second event with the third."""
-    trunk = made.run.trunk
-    place = (CONV_WIDTH - 1) * trunk.row_size + trunk.filters
-    sound = OnnxOps.slice
+    trunk, sound = made.run.trunk, OnnxOps.split
 
-    def inverted(self, x, start, stop):
-        piece = sound(self, x, start, stop)
-        return 1.0 - piece if (x.name, start, stop) == ("state", place, place + 1) else piece
+    def inverted(self, x, widths):
+        pieces = sound(self, x, widths)
+        return [
+            1.0 - piece if (x.name, width) == ("state", 1) else piece
+            for piece, width in zip(pieces, widths, strict=True)
+        ]
 
-    monkeypatch.setattr(OnnxOps, "slice", inverted)
+    monkeypatch.setattr(OnnxOps, "split", inverted)
     fails(made, STEP, onnx_graphs.step_model(trunk, made.weights), "largest error")
 
 

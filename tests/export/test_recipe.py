@@ -28,6 +28,12 @@ def test_a_file_says_its_passes_in_order(tmp_path):
         ('[[passes]]\nkind = "magnitude_pruning"\nsparsty = 0.5', "line 3 .*did you mean 'sparsity'"),
         ('[[passes]]\nkind = "magnitude_prunin"', "line 2 .*did you mean 'magnitude_pruning'"),
         ('[[passes]]\nkind = "magnitude_pruning"\nsparsity = 1.0', "line 1 .*between 0 and 1, received 1.0"),
+        ('[[passes]]\nkind = "distillation"\nteacher = "trese"', "isn't a recipe .*'trese'"),
+        ('[[passes]]\nkind = "distillation"\nunits = 0', "units must be at least 1, received 0"),
+        (
+            '[[passes]]\nkind = "magnitude_pruning"\n\n[[passes]]\nkind = "distillation"',
+            "distillation must be the first pass",
+        ),
         ('variant = "int3"', "line 1 .*received 'int3'"),
         ("passes = [", "isn't a recipe"),
     ],

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from nearsight_training.run import Epoch
 from nearsight_training.sequences import Batch, batches, crops, drawn, step_count, steps
 from nearsight_training.tensorflow import tf, tf_keras
 
-__all__ = ["BatchLoss", "Step", "fit", "optimiser", "seeded"]
+__all__ = ["BatchLoss", "Loss", "Step", "fit", "inputs", "optimiser", "seeded"]
 
 _SMALLEST_RATE = 0.05  # of the first learning rate, where the cosine ends
 
@@ -29,6 +29,23 @@ def seeded(seed: int) -> None:
     """Seed Python, NumPy and TensorFlow and ask TensorFlow for the same result each time."""
     tf_keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
+
+
+class Loss(Protocol):
+    """What a network is fitted to."""
+
+    @property
+    def signature(self) -> list[Any]:
+        """The `tf.TensorSpec` of each target."""
+        ...
+
+    def targets(self, batch: Batch) -> tuple[NDArray[Any], ...]:
+        """What a batch's logits are compared with."""
+        ...
+
+    def __call__(self, logits: Any, *targets: Any) -> tuple[Any, Any]:
+        """`logits (B, W, O)` and the targets → the sum of the losses and of their weights."""
+        ...
 
 
 class BatchLoss:
@@ -68,6 +85,16 @@ class BatchLoss:
         shares += [self.fitting.next_weight] * len(self.ahead)
         losses = [share * part[0] for share, part in zip(shares, parts[1:], strict=False)]
         return tf.add_n([parts[0][0], *losses]), parts[0][1]
+
+    @property
+    def signature(self) -> list[Any]:
+        """See `Loss`: labels and next codes."""
+        answered = self.binary + len(self.values)
+        return [tf.TensorSpec([None, None, answered], tf.float32), tf.TensorSpec([None, None, 2], tf.int32)]
+
+    def targets(self, batch: Batch) -> tuple[NDArray[Any], ...]:
+        """See `Loss`."""
+        return self.answers_of(batch), batch.next_codes
 
     def answers_of(self, batch: Batch) -> NDArray[np.float32]:
         """The batch's labels (-1: unknown) and its numbers in standard deviations (NaN: unknown), `(B, W, H + V)`."""
@@ -115,23 +142,25 @@ def fit(
     before_step: Callable[[int], None] | None = None,
     vary: Vary | None = None,
     stepping: "Callable[[Any, BatchLoss], Step] | None" = None,
+    loss: Loss | None = None,
 ) -> tuple[Epoch, ...]:
     """Train a model made by `build` in place and leave it with its best validation loss's weights.
 
     Labels may be probabilities. Each epoch also passes over the `further` histories, one file after the other in an
     order that is drawn, `training` among them. `task` is what progress calls it. `before_step` is told each step's
-    number (a pruning schedule lives there). `vary` makes of histories what an epoch trains on. `stepping` makes what
-    trains for an epoch and checks, where that isn't a `Step`. `logs` is a folder for TensorBoard. Raises `InputError`
-    where the loss isn't finite.
+    number (a pruning schedule lives there). `vary` makes of histories what an epoch trains on. `loss` is what is
+    learned if not labels, which validation is judged by all the same. `stepping` makes what trains for an epoch and
+    checks, where that isn't a `Step`. `logs` is a folder for TensorBoard. Raises `InputError` where the loss isn't
+    finite.
     """
     generator = np.random.default_rng(fitting.seed)
     parts = [lambda: training, *(each.read for each in further)]
-    loss_of = BatchLoss(heads, fitting)
+    labelled = BatchLoss(heads, fitting)
     if stepping is None:
         step_total = fitting.epochs * sum(step_count(crops(part(), window), fitting.batch_events) for part in parts)
-        step = Step(model, loss_of, optimiser(fitting, step_total), before_step)
+        step = Step(model, loss or labelled, labelled, optimiser(fitting, step_total), before_step)
     else:
-        step = stepping(model, loss_of)
+        step = stepping(model, labelled)
     writer = tf.summary.create_file_writer(str(logs)) if logs else tf.summary.create_noop_writer()
     epochs: list[Epoch] = []
     best = (np.inf, model.get_weights())
@@ -141,11 +170,11 @@ def fit(
         total = np.zeros(2)
         for place in generator.permutation(len(parts)) if further else [0]:
             total += step.epoch(_varied(parts[place](), vary, generator), fitting, window, generator)
-        loss = _finite(total)
+        mean = _finite(total)
         checked = step.check(validation, fitting, window)
-        epochs.append(Epoch(loss=loss, validation_loss=checked, seconds=time.perf_counter() - began))
+        epochs.append(Epoch(loss=mean, validation_loss=checked, seconds=time.perf_counter() - began))
         _write(writer, number, epochs[-1])
-        progress.advance(f"loss {loss:.4f}, validation {checked:.4f}")
+        progress.advance(f"loss {mean:.4f}, validation {checked:.4f}")
         if checked < best[0]:
             best = (checked, model.get_weights())
         elif len(epochs) - _best(epochs) > fitting.patience:
@@ -156,22 +185,20 @@ def fit(
 
 
 class Step:
-    """One step of the optimiser and one check, each traced once for batches of any size.
+    """One step of the optimiser by `loss` and one check by `judge`, each traced once for batches of any size.
 
     What the network's own layers add to the loss (see `layers.Encoding`) is learned from and not reported.
     """
 
     def __init__(
-        self, model: Any, loss: BatchLoss, optimiser: Any, before: Callable[[int], None] | None = None
+        self, model: Any, loss: Loss, judge: Loss, optimiser: Any, before: Callable[[int], None] | None = None
     ) -> None:
-        self.model, self.loss, self.optimiser, self.before = model, loss, optimiser, before
+        self.model, self.loss, self.judge, self.optimiser, self.before = model, loss, judge, optimiser, before
         self.count, self.asks = 0, takes_asks(model)
         shapes = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
-        answered = loss.binary + len(loss.values)
-        targets = [tf.TensorSpec([None, None, answered], tf.float32), tf.TensorSpec([None, None, 2], tf.int32)]
-        self.signature = [*shapes, *targets]
+        self.signature = [*shapes, *loss.signature]
         self._learn = tf.function(self._learned, input_signature=self.signature)
-        self._look = tf.function(self._looked, input_signature=self.signature)
+        self._look = tf.function(self._looked, input_signature=[*shapes, *judge.signature])
         self._move = tf.function(self._moved)
 
     def epoch(self, histories: Histories, fitting: Fitting, window: int, generator: np.random.Generator) -> Any:
@@ -190,7 +217,7 @@ class Step:
         chosen = self._drawn(histories, np.random.default_rng(fitting.seed))
         total = np.zeros(2)
         for batch in batches(histories, crops(histories, window), 4 * fitting.batch_events, chosen):
-            total += np.array([x.numpy() for x in self._look(*self.inputs(batch))])
+            total += np.array([x.numpy() for x in self._look(*inputs(batch, self.judge))])
         return _finite(total)
 
     def _drawn(self, histories: Histories, generator: np.random.Generator) -> NDArray[np.int64] | None:
@@ -198,19 +225,15 @@ class Step:
 
     def optimised(self, parts: list[Batch]) -> Any:
         """One step: the gradients of the batches together."""
-        found = [self._learn(*self.inputs(batch)) for batch in parts]
+        found = [self._learn(*inputs(batch, self.loss)) for batch in parts]
         weight = tf.maximum(tf.add_n([each[1] for each in found]), 1.0)
         self._move(weight, *(tf.add_n(list(each)) for each in zip(*(each[2] for each in found), strict=True)))
         return np.sum([[each[0].numpy(), each[1].numpy()] for each in found], 0)
 
-    def inputs(self, batch: Batch) -> tuple[Any, ...]:
-        """What the graphs of a step read of a batch: codes, numbers, answers, next codes."""
-        return batch.codes, batch.numbers, self.loss.answers_of(batch), batch.next_codes
-
-    def _learned(self, codes: Any, numbers: Any, labels: Any, next_codes: Any) -> tuple[Any, Any, Any]:
+    def _learned(self, codes: Any, numbers: Any, *targets: Any) -> tuple[Any, Any, Any]:
         variables = self.model.trainable_variables
         with tf.GradientTape() as tape:
-            loss, weight = self.loss(self.model([codes, numbers], training=True)[0], labels, next_codes)
+            loss, weight = self.loss(self.model([codes, numbers], training=True)[0], *targets)
             whole = loss + weight * tf.add_n(self.model.losses) if self.model.losses else loss
         gradients = tape.gradient(whole, variables, unconnected_gradients="zero")
         return loss, weight, [tf.convert_to_tensor(gradient) for gradient in gradients]
@@ -219,8 +242,13 @@ class Step:
         means = [gradient / weight for gradient in gradients]
         self.optimiser.apply_gradients(zip(means, self.model.trainable_variables, strict=True))
 
-    def _looked(self, codes: Any, numbers: Any, labels: Any, next_codes: Any) -> tuple[Any, Any]:
-        return self.loss(self.model([codes, numbers])[0], labels, next_codes)
+    def _looked(self, codes: Any, numbers: Any, *targets: Any) -> tuple[Any, Any]:
+        return self.judge(self.model([codes, numbers])[0], *targets)
+
+
+def inputs(batch: Batch, loss: Loss) -> tuple[Any, ...]:
+    """What the graphs of a step read of a batch: codes, numbers and the loss's targets."""
+    return batch.codes, batch.numbers, *loss.targets(batch)
 
 
 def _varied(histories: Histories, vary: Vary | None, generator: np.random.Generator) -> Histories:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from nearsight_training.clipping import Clipped
 from nearsight_training.config import Fitting
-from nearsight_training.fit import BatchLoss, Step, optimiser
+from nearsight_training.fit import BatchLoss, Step, inputs, optimiser
 from nearsight_training.guarantee import Guarantee
 from nearsight_training.histories import Histories
 from nearsight_training.noise import Noise
@@ -28,8 +28,9 @@ class PrivateStep(Step):
 
     def __init__(self, model: Any, loss: BatchLoss, fitting: Fitting, guarantee: Guarantee, noise: Noise) -> None:
         faster = replace(fitting, learning_rate=_RATE * fitting.learning_rate)
-        super().__init__(model, loss, optimiser(faster, guarantee.steps))
+        super().__init__(model, loss, loss, optimiser(faster, guarantee.steps))
         self.guarantee, self.noise, self.generator = guarantee, noise, noise.generator()
+        self._apart = loss.apart
         self._clipped = Clipped(model, guarantee.clip_norm)
         self._add = tf.function(self._added, input_signature=self.signature)
 
@@ -47,7 +48,7 @@ class PrivateStep(Step):
         chosen = drawn(histories, self.generator, alone=True) if self.asks else None
         sums, total = [tf.zeros(variable.shape) for variable in self.model.trainable_variables], np.zeros(2)
         for batch in batches(histories, parts, fitting.batch_events, chosen):
-            loss, weight, found = self._add(*self.inputs(batch))
+            loss, weight, found = self._add(*inputs(batch, self.loss))
             sums = [one + other for one, other in zip(sums, found, strict=True)]
             total += [loss.numpy(), weight.numpy()]
         return sums, total
@@ -74,7 +75,7 @@ class PrivateStep(Step):
         found: list[Any] = []
 
         def losses_of(logits: Any) -> Any:
-            loss, weight = self.loss.apart(logits, labels, next_codes)
+            loss, weight = self._apart(logits, labels, next_codes)
             found.append(loss / tf.maximum(weight, 1.0))
             return found[0]
 

@@ -20,7 +20,7 @@ from nearsight_training.preparation import Prepared
 from nearsight_training.questions import Questions, features, of_kind, questions, told
 from nearsight_training.split import TRAIN, VALIDATION
 
-__all__ = ["taught"]
+__all__ = ["OutOfFold", "taught"]
 
 _SHARE = 0.8  # of the trees' probability in a label; 0.5 and 1 did little worse on CDNOW
 _FOLDS = 3
@@ -41,9 +41,9 @@ def taught(
     """
     training, validation = (prepared.histories.select(part) for part in (TRAIN, VALIDATION))
     labels, ask_labels = training.labels.astype(np.float32), training.ask_labels.astype(np.float32)
-    teacher, names = _Teacher(training, validation, kinds_of(prepared.spec), seed), []
+    teacher, names = OutOfFold(training, validation, kinds_of(prepared.spec), seed), []
     for head in heads:
-        if isinstance(head, BinaryHead) and teacher.is_fit(head, given, kind):
+        if isinstance(head, BinaryHead) and teacher.is_fit(head, given, kind, _CLOSE):
             names.append(head.name)
             for asked, chances in teacher.lessons(head):
                 into = labels if asked.kind == "event" else ask_labels
@@ -51,15 +51,21 @@ def taught(
     return replace(training, labels=labels, ask_labels=ask_labels), tuple(names)
 
 
-class _Teacher:
-    """Trees for each fold of the training users, fitted on the others."""
+class OutOfFold:
+    """Trees for each fold of the training users, fitted on the others.
+
+    `count` is how many kinds of events they look at (`kinds_of`).
+    """
 
     def __init__(self, training: Histories, validation: Histories, count: int, seed: int) -> None:
         self.training, self.validation, self.count, self.seed = training, validation, count, seed
         self.fold = np.random.default_rng(seed).permutation(len(training)) % _FOLDS
 
-    def is_fit(self, head: BinaryHead, given: Answers, kind: str) -> bool:
-        """Whether trees rank validation's questions about as well as the network."""
+    def is_fit(self, head: BinaryHead, given: Answers, kind: str, close: float) -> bool:
+        """Whether trees rank validation's questions of a kind at most `close` of AUC below the network.
+
+        `given` are the network's answers on validation.
+        """
         known, asked = (of_kind(part, head.start, kind) for part in (self.training, self.validation))
         if known is None or asked is None or len(np.unique(known.answers)) < 2 or len(np.unique(asked.answers)) < 2:
             return False
@@ -67,7 +73,7 @@ class _Teacher:
         trees = self._trees(self._told(self.training, known), checked)
         logits = (given.asks if kind == "ask" else given.events)[asked.indices, head.start]
         found = auc(asked.answers, self._scores(trees, self.validation, asked))
-        return found >= auc(asked.answers, logits) - _CLOSE
+        return found >= auc(asked.answers, logits) - close
 
     def lessons(self, head: BinaryHead) -> Iterator[tuple[Questions, Floats]]:
         """The questions about each fold's users, and what the trees of the other folds say."""

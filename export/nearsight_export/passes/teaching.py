@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nearsight.heads import BinaryHead, Head, NextEventHead
+from nearsight.heads import Head
+from nearsight_export.passes.outputs import Outputs
 from nearsight_training.sequences import Batch
 from nearsight_training.tensorflow import tf, tf_keras
 
@@ -19,9 +20,7 @@ class Teaching:
     def __init__(self, teacher: Any, pupil: Any, heads: Sequence[Head], learning_rate: float, steps: int) -> None:
         self.steps = 0
         self._teacher, self._pupil = teacher, pupil
-        self._binary = sum(isinstance(head, BinaryHead) for head in heads)
-        self._ahead = [slice(head.start, head.start + head.size) for head in heads if isinstance(head, NextEventHead)]
-        self._numbers = sum(head.size for head in heads if not isinstance(head, NextEventHead))  # where they end
+        self._outputs = Outputs.of(heads)
         rate = tf_keras.optimizers.schedules.CosineDecay(learning_rate, max(1, steps))
         self._optimiser = tf_keras.optimizers.Adam(rate, global_clipnorm=1.0)
         inputs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in teacher.inputs]
@@ -53,25 +52,20 @@ class Teaching:
         """Cross-entropies against the teacher's probabilities, and squared distances from its numbers (in standard
         deviations): a mean over events and questions that are there.
         """
-        yes, learned_yes = taught[..., : self._binary], learned[..., : self._binary]
+        outputs = self._outputs
+        yes, learned_yes = taught[..., outputs.yes], learned[..., outputs.yes]
         losses = tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(tf.sigmoid(yes), learned_yes), -1)
-        apart = (taught - learned)[..., self._binary : self._numbers]
+        apart = (taught - learned)[..., outputs.numbers]
         losses += tf.reduce_sum(tf.square(apart), -1)
-        for part in self._ahead:
+        for part in outputs.ahead:
             ahead = tf.nn.softmax(taught[..., part])
             losses += tf.nn.softmax_cross_entropy_with_logits(ahead, learned[..., part])
         return _mean(losses, present)
 
     def _looked(self, codes: Any, numbers: Any, present: Any) -> tuple[Any, Any]:
-        first, second = (self._answers(model, codes, numbers) for model in (self._teacher, self._pupil))
+        first, second = (self._outputs.chances(model([codes, numbers])[0]) for model in (self._teacher, self._pupil))
         inside = tf.cast(present, tf.float32)
         return tf.reduce_sum(tf.reduce_mean(tf.abs(first - second), -1) * inside), tf.reduce_sum(inside)
-
-    def _answers(self, model: Any, codes: Any, numbers: Any) -> Any:
-        logits = model([codes, numbers])[0]
-        parts = [tf.sigmoid(logits[..., : self._binary]), logits[..., self._binary : self._numbers]]
-        parts += [tf.nn.softmax(logits[..., part]) for part in self._ahead]
-        return tf.concat(parts, -1)
 
 
 def _present(batch: Batch) -> NDArray[np.bool_]:

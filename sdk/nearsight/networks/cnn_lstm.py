@@ -36,18 +36,14 @@ def moved(ops: Ops, sizes: Sizes, weights: Tensors, row: Any, state: Any) -> tup
     relu ≥ 0, a pending frame of zeros is neutral for the maximum.
     """
     width, filters, units = sizes.row_size, sizes.filters, sizes.units
-    parity_at = (CONV_WIDTH - 1) * width + filters
-    rows = ops.concat([ops.slice(state, 0, (CONV_WIDTH - 1) * width), row])
-    pending = ops.slice(state, parity_at - filters, parity_at)
-    parity = ops.slice(state, parity_at, parity_at + 1)
-    memory = ops.slice(state, parity_at + 1, parity_at + 1 + 2 * units)
+    oldest, older, pending, parity, memory = ops.split(state, (width, width, filters, 1, 2 * units))
 
+    rows = ops.concat([oldest, older, row])
     frame = ops.relu(ops.dense(rows, weights["conv_kernel"], weights["conv_bias"]))
     pooled = ops.maximum(frame, pending)
-    h, c = ops.slice(memory, 0, units), ops.slice(memory, units, 2 * units)
+    h, c = ops.split(memory, (units, units))
     h, c = cell(ops, sizes, weights, pooled, h, c)
 
     waiting = 1.0 - parity
     carried = parity * ops.concat([h, c]) + waiting * memory
-    oldest_left = ops.slice(rows, width, CONV_WIDTH * width)
-    return h, h, ops.concat([oldest_left, waiting * frame, waiting, carried])
+    return h, h, ops.concat([older, row, waiting * frame, waiting, carried])

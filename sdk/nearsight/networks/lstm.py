@@ -29,7 +29,7 @@ def weight_shapes(sizes: Sizes) -> Shapes:
 def moved(ops: Ops, sizes: Sizes, weights: Tensors, row: Any, state: Any) -> tuple[Any, Any, Any]:
     """A row `(B, D)` meets the state `(B, S)` → what the heads read, the embedding `(B, U)` and the next state."""
     units = sizes.units
-    h, c = cell(ops, sizes, weights, row, ops.slice(state, 0, units), ops.slice(state, units, 2 * units))
+    h, c = cell(ops, sizes, weights, row, *ops.split(state, (units, units)))
     return h, h, ops.concat([h, c])
 
 
@@ -42,7 +42,7 @@ def cell(ops: Ops, sizes: Sizes, weights: Tensors, x: Any, h: Any, c: Any) -> tu
 def gated(ops: Ops, sizes: Sizes, gates: Any, c: Any) -> tuple[Any, Any]:
     """What the gates' logits `(B, 4·U)` make of the cells `c (B, U)`: the next `h, c`."""
     units = sizes.units
-    gate = ops.sigmoid(ops.slice(gates, 0, 3 * units))
-    candidate = ops.tanh(ops.slice(gates, 3 * units, 4 * units))
-    c = ops.slice(gate, units, 2 * units) * c + ops.slice(gate, 0, units) * candidate
-    return ops.slice(gate, 2 * units, 3 * units) * ops.tanh(c), c
+    opened, candidate = ops.split(gates, (3 * units, units))
+    taken, kept, shown = ops.split(ops.sigmoid(opened), (units, units, units))
+    c = kept * c + taken * ops.tanh(candidate)
+    return shown * ops.tanh(c), c

@@ -36,9 +36,9 @@ def moved(ops: Ops, sizes: Sizes, weights: Tensors, row: Any, state: Any) -> tup
 
 def averaged(ops: Ops, sizes: Sizes, weights: Tensors, row: Any, state: Any) -> tuple[Any, Any, Any]:
     """The row's frame `(B, F)`, the mean of all frames with it `(B, F)`, and the next state."""
-    filters = sizes.filters
     frame = ops.relu(ops.dense(row, weights["frame_kernel"], weights["frame_bias"]))
-    mean, count = ops.slice(state, 0, filters), ops.slice(state, filters, filters + 1) + 1.0
+    mean, count = ops.split(state, (sizes.filters, 1))
+    count = count + 1.0
     mean = mean + (frame - mean) / count
     return frame, mean, ops.concat([mean, count])
 

@@ -1,0 +1,148 @@
+"""Distillation: a smaller network learns from the beginning to answer as its teacher does (Hinton et al. 2015)."""
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from nearsight.heads import BinaryHead
+from nearsight_export.passes.model import Desk, Model
+from nearsight_export.passes.teachers import SoftLoss, Teachers, Told
+from nearsight_export.recipe import Distillation
+from nearsight_export.reports import PassReport, Tensor
+from nearsight_training.answers import answers
+from nearsight_training.config import Fitting, Size
+from nearsight_training.fit import fit, seeded
+from nearsight_training.learning import cutoff_of, trunk_of
+from nearsight_training.network import build, canonical
+from nearsight_training.peers import kinds_of
+from nearsight_training.progress import SILENT, Progress
+from nearsight_training.sequences import crops, step_count
+from nearsight_training.teaching import OutOfFold
+
+__all__ = ["distilled", "trees_say"]
+
+_CLOSE = 0.01  # of AUC on validation by which trees may be worse and still belong to a mean
+_SEEDS = 3  # networks that teach together
+_BATCH_EVENTS, _LEARNING_RATE = 512, 0.01  # small networks learn slowly: with training's own, CNN-LSTMs of 16 lost 0.02
+_STEPS, _FEWEST_EPOCHS = 3_000, 6
+
+
+def distilled(model: Model, desk: Desk, asked: Distillation, progress: Progress = SILENT) -> tuple[Model, PassReport]:
+    """Train the student that is asked for on what `model` and, where they are asked for, others or trees answer.
+
+    It learns at every prefix, for every head and whether or not there is a label; the weights with validation's best
+    loss are kept. Trees speak of users whom they have never seen, and of yes/no heads for which they rank nearly as
+    well on validation. Raises `InputError` where the student's sizes don't fit its kind.
+    """
+    run, size = desk.run, _size(model, asked)
+    trunk = trunk_of(run.spec, run.heads, size)
+    teachers, spoken = _teachers(model, desk, asked, progress)
+    fitting = _fitting(desk, asked)
+    seeded(run.seed)
+    student = build(trunk, asks=True, train_embeddings=desk.trained)
+    lesson = SoftLoss(teachers, run.heads, fitting)
+    _fitted(student, desk, fitting, progress, "distilling", lesson)
+    found = Model(trunk, canonical(student))
+    return found, PassReport(
+        name="distillation",
+        said=f"a {size.network} of {size.filters} filters and {size.units} units has learned from {spoken}",
+        tensors={name: Tensor.of(array) for name, array in found.weights.items()},
+        steps=fitting.epochs * _steps(desk),
+        validation_difference=_apart(Teachers([student], run.heads), Teachers(teachers.networks, run.heads), desk),
+    )
+
+
+def _size(model: Model, asked: Distillation) -> Size:
+    return Size(
+        network=asked.network or model.trunk.kind,
+        filters=asked.filters,
+        units=asked.units,
+        largest_embedding=asked.largest_embedding,
+    )
+
+
+def _fitting(desk: Desk, asked: Distillation) -> Fitting:
+    """As the run was trained, but in smaller and larger steps, without dropout and to the last epoch."""
+    epochs = asked.epochs or max(_FEWEST_EPOCHS, round(_STEPS / _steps(desk)))
+    return msgspec.structs.replace(
+        desk.run.config.fitting,
+        epochs=epochs,
+        patience=epochs,
+        learning_rate=_LEARNING_RATE,
+        batch_events=_BATCH_EVENTS,
+        dropout=0.0,
+    )
+
+
+def _steps(desk: Desk) -> int:
+    """How many steps an epoch has."""
+    return step_count(crops(desk.training, desk.run.window), _BATCH_EVENTS)
+
+
+def _teachers(model: Model, desk: Desk, asked: Distillation, progress: Progress) -> tuple[Teachers, str]:
+    """Who teaches, and the same in words."""
+    networks, heads = [model.graph()], desk.run.heads
+    if asked.teacher == "networks":
+        networks += [_another(model, desk, extra, progress) for extra in range(1, _SEEDS)]
+        return Teachers(networks, heads), f"{_SEEDS} networks"
+    if asked.teacher == "trees":
+        told, names = trees_say(model, desk, progress)
+        if names:
+            return Teachers(networks, heads, told), f"the network and trees ({', '.join(names)})"
+    return Teachers(networks, heads), "the network"
+
+
+def _another(model: Model, desk: Desk, extra: int, progress: Progress) -> Any:
+    """A network of the same shape from another seed, trained as the run's was ahead of trees and other runs."""
+    seed, fitting = desk.run.seed + extra, desk.run.config.fitting
+    seeded(seed)
+    network = build(model.trunk, asks=True, dropout=fitting.dropout, train_embeddings=desk.trained)
+    _fitted(network, desk, msgspec.structs.replace(fitting, seed=seed), progress, f"training teacher {extra + 1}")
+    return network
+
+
+def _fitted(
+    network: Any, desk: Desk, fitting: Fitting, progress: Progress, task: str, lesson: SoftLoss | None = None
+) -> None:
+    run = desk.run
+    fit(
+        network,
+        desk.training,
+        desk.validation,
+        run.heads,
+        fitting,
+        run.window,
+        progress=progress,
+        task=task,
+        loss=lesson,
+    )
+
+
+def trees_say(model: Model, desk: Desk, progress: Progress = SILENT) -> tuple[Told, list[str]]:
+    """What trees say of the training users, and the heads of which they say anything."""
+    run, training = desk.run, desk.training
+    heads = [head for head in run.heads if isinstance(head, BinaryHead)]
+    told, names = Told.nothing(len(training.codes), len(training.ask_time), len(heads)), []
+    trees = OutOfFold(training, desk.validation, kinds_of(run.spec), run.seed)
+    given, kind = answers(model.graph(), desk.validation), "event" if cutoff_of(run.config) is None else "ask"
+    progress.start("asking trees", len(heads))
+    for head in heads:
+        if trees.is_fit(head, given, kind, _CLOSE):
+            names.append(head.name)
+            for questions, chances in trees.lessons(head):
+                into = told.events if questions.kind == "event" else told.asks
+                into[questions.indices, head.start] = chances
+        progress.advance(head.name)
+    progress.finish(", ".join(names) or "none ranks nearly as well as the network")
+    return told, names
+
+
+def _apart(student: Teachers, teachers: Teachers, desk: Desk) -> float:
+    """The mean absolute difference of probabilities on validation, the trees left out."""
+    total, count = 0.0, 0
+    for batch in desk.batches(desk.validation, np.random.default_rng(desk.run.seed)):
+        inside = np.concatenate([batch.events, batch.asks], 1) >= 0
+        apart = np.abs(student.answers(batch) - teachers.answers(batch)).mean(-1)
+        total, count = total + float(apart[inside].sum()), count + int(inside.sum())
+    return total / max(count, 1)
