@@ -28,6 +28,12 @@ def test_a_file_says_its_passes_in_order(tmp_path):
         ('[[passes]]\nkind = "magnitude_pruning"\nsparsty = 0.5', "line 3 .*did you mean 'sparsity'"),
         ('[[passes]]\nkind = "magnitude_prunin"', "line 2 .*did you mean 'magnitude_pruning'"),
         ('[[passes]]\nkind = "magnitude_pruning"\nsparsity = 1.0', "line 1 .*between 0 and 1, received 1.0"),
+        (
+            '[[passes]]\nkind = "structured_pruning"',
+            "line 1 .*must say how many .* received neither",
+        ),
+        ('[[passes]]\nkind = "structured_pruning"\nunits = 0', "line 1 .*must leave 1 .* received 0"),
+        ('[[passes]]\nkind = "weight_clustering"\nclusters = 2', "line 1 .*weight_clustering must .* received 2"),
         ('variant = "int3"', "line 1 .*received 'int3'"),
         ("passes = [", "isn't a recipe"),
     ],
