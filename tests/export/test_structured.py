@@ -113,6 +113,7 @@ def test_importance_is_by_how_much_answers_move(dead, desk):
 
 
 def test_what_is_dead_goes_first(dead, desk, monkeypatch):
+    monkeypatch.setattr(structured, "_ROUNDS", 1)
     monkeypatch.setattr(structured.Lesson, "given", lambda *_: 0.0)
     small, report = shrunk(dead, desk, dead.trunk.filters - 2, dead.trunk.units - 2)
     conv = np.delete(dead.weights["conv_kernel"], [3, 11], 1)
@@ -149,6 +150,7 @@ def test_what_is_impossible_is_refused_by_name(desk, kind, filters, units, said)
 
 
 def test_a_shrunk_run_ends_in_a_smaller_bundle_that_is_proven(made, run_path, tmp_path, monkeypatch):
+    monkeypatch.setattr(structured, "_ROUNDS", 2)
     monkeypatch.setattr(structured, "_STEPS", 60)
     folder = tmp_path / "run"
     save_run(folder, load_run(run_path), load_weights(run_path), load_histories(run_path))

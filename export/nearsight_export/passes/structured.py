@@ -113,7 +113,7 @@ def _rung(width: int, goal: int, left: int) -> int:
 
 def _lesson(desk: Desk) -> Lesson:
     """Two epochs, or more where they have few steps, at the rate that the network was trained with."""
-    lesson = Lesson(desk, "Settling", epochs=1, learning_rate=desk.run.config.fitting.learning_rate)
+    lesson = Lesson(desk, "Pruning", epochs=1, learning_rate=desk.run.config.fitting.learning_rate)
     return replace(lesson, epochs=max(2, math.ceil(_STEPS / lesson.steps)))
 
 
