@@ -10,7 +10,16 @@ from nearsight.trunk import Kind
 from nearsight_export.variants import VARIANTS
 from nearsight_training.misreading import misread
 
-__all__ = ["RECIPES", "Distillation", "MagnitudePruning", "Pass", "Recipe", "read_recipe"]
+__all__ = [
+    "RECIPES",
+    "Distillation",
+    "MagnitudePruning",
+    "Pass",
+    "Recipe",
+    "StructuredPruning",
+    "WeightClustering",
+    "read_recipe",
+]
 
 
 class MagnitudePruning(
@@ -48,8 +57,38 @@ class Distillation(
                 raise ValueError(f"{name} must be at least 1, received {number}")
 
 
-Pass = MagnitudePruning | Distillation
-_PASSES: tuple[type[msgspec.Struct], ...] = (MagnitudePruning, Distillation)
+class StructuredPruning(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="structured_pruning"
+):
+    """Remove the filters and units that matter least until `filters` and `units` are left; None keeps all of them."""
+
+    filters: int | None = None
+    units: int | None = None
+
+    def __post_init__(self) -> None:
+        asked = [count for count in (self.filters, self.units) if count is not None]
+        if not asked:
+            raise ValueError("structured_pruning must say how many filters or units are left, received neither")
+        if min(asked) < 1:
+            raise ValueError(f"structured_pruning must leave 1 filter or unit at least, received {min(asked)}")
+
+
+class WeightClustering(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="weight_clustering"
+):
+    """Let the weights of each large tensor share `clusters` values, so that the file packs into fewer bytes."""
+
+    clusters: int = 16
+
+    def __post_init__(self) -> None:
+        if not 2 < self.clusters <= 256:
+            raise ValueError(
+                f"weight_clustering must leave 3 to 256 values, as 8 bits tell no more apart, received {self.clusters}"
+            )
+
+
+Pass = MagnitudePruning | StructuredPruning | WeightClustering | Distillation
+_PASSES: tuple[type[msgspec.Struct], ...] = (MagnitudePruning, StructuredPruning, WeightClustering, Distillation)
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

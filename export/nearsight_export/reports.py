@@ -25,16 +25,21 @@ __all__ = [
 
 
 class Tensor(msgspec.Struct, frozen=True):
-    """A tensor after a pass: how many numbers it holds, the share of zeros, and how many of the numbers differ."""
+    """A tensor after a pass: how many numbers it holds, the share of zeros, and how many of the numbers differ.
+
+    `before` is how many numbers it held ahead of the pass, where that isn't the same; None where it is.
+    """
 
     numbers: int
     sparsity: float
     distinct: int
+    before: int | None = None
 
     @classmethod
-    def of(cls, array: NDArray[np.float32]) -> "Tensor":
-        """Count."""
-        return cls(array.size, float(np.mean(array == 0)), len(np.unique(array)))
+    def of(cls, array: NDArray[np.float32], before: NDArray[np.float32] | None = None) -> "Tensor":
+        """Count; `before` is the tensor ahead of a pass that made it smaller."""
+        held = before.size if before is not None else None
+        return cls(array.size, float(np.mean(array == 0)), len(np.unique(array)), held)
 
 
 class PassReport(msgspec.Struct, frozen=True, kw_only=True):

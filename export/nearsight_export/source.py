@@ -11,7 +11,7 @@ from nearsight.trunk import Weights
 from nearsight_export.anchoring import anchored
 from nearsight_export.passes.cache import Cache
 from nearsight_export.passes.model import Desk, Model
-from nearsight_export.recipe import Distillation, MagnitudePruning, Pass
+from nearsight_export.recipe import Distillation, MagnitudePruning, Pass, StructuredPruning, WeightClustering
 from nearsight_export.reports import PassReport
 from nearsight_training.answers import answers, probabilities
 from nearsight_training.histories import SPLITS, Histories
@@ -87,15 +87,17 @@ def recalibrated(model: Model, desk: Desk) -> tuple[Head, ...]:
 
 def passed(each: Pass, model: Model, desk: Desk, progress: Progress) -> tuple[Model, PassReport]:
     """What a declared pass makes of a model."""
+    from nearsight_export.passes import clustering, distillation, magnitude, structured
+
     match each:
-        case MagnitudePruning():
-            from nearsight_export.passes import magnitude
-
-            return magnitude.pruned(model, desk, each.sparsity, progress)
         case Distillation():
-            from nearsight_export.passes import distillation
-
             return distillation.distilled(model, desk, each, progress)
+        case StructuredPruning():
+            return structured.shrunk(model, desk, each.filters, each.units, progress)
+        case MagnitudePruning():
+            return magnitude.pruned(model, desk, each.sparsity, progress)
+        case WeightClustering():
+            return clustering.clustered(model, desk, each.clusters, progress)
 
 
 def trained_answers(source: SourceModel, histories: Histories) -> NDArray[np.float32]:

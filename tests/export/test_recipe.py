@@ -34,6 +34,12 @@ def test_a_file_says_its_passes_in_order(tmp_path):
             '[[passes]]\nkind = "magnitude_pruning"\n\n[[passes]]\nkind = "distillation"',
             "distillation must be the first pass",
         ),
+        (
+            '[[passes]]\nkind = "structured_pruning"',
+            "line 1 .*must say how many .* received neither",
+        ),
+        ('[[passes]]\nkind = "structured_pruning"\nunits = 0', "line 1 .*must leave 1 .* received 0"),
+        ('[[passes]]\nkind = "weight_clustering"\nclusters = 2', "line 1 .*weight_clustering must .* received 2"),
         ('variant = "int3"', "line 1 .*received 'int3'"),
         ("passes = [", "isn't a recipe"),
     ],

@@ -1,6 +1,6 @@
 """Magnitude pruning with tfmot, fine-tuned on the training histories, its sparsity measured."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nearsight.trunk import Trunk, Weights
 from nearsight_export.errors import SparsityError
+from nearsight_export.passes.kernels import LARGE, kernels, spared, spoken
 from nearsight_export.passes.model import Desk, Model
 from nearsight_export.passes.tuning import Lesson
 from nearsight_export.reports import PassReport, Tensor
@@ -22,14 +23,6 @@ from tensorflow_model_optimization.sparsity import keras as sparsity_tools
 
 __all__ = ["pruned", "sparsity"]
 
-_PRUNED = ("conv", "lstm", "frame", "dense")  # a network has some of them
-_SPARED = {
-    "head_kernel": "small, and calibration rests on it",
-    "latent_kernel": "small, and every answer rests on it",
-    "spread_kernel": "it has work in training alone",
-    "unfold_kernel": "the anomaly score rests on it",
-    "decoded_kernel": "the anomaly score rests on it",
-}
 _UPDATES = 10  # how often the ramp raises the sparsity; tfmot's own default would never get to it in a short fit
 _ROUNDING = 0.005  # tfmot rounds the number of weights that it drops
 
@@ -67,9 +60,9 @@ def pruned(model: Model, desk: Desk, target: float, progress: Progress = SILENT)
     progress.finish(f"{100 * target:.0f} % of the large weights are zero")
     return found, PassReport(
         name="magnitude_pruning",
-        said=f"{100 * target:.0f} % of the weights of {_spoken(tensors)} are zero",
+        said=f"{100 * target:.0f} % of the weights of {spoken(tensors)} are zero",
         tensors=tensors,
-        skipped=_skipped(model.trunk),
+        skipped=spared(model.trunk),
         steps=lesson.steps,
         validation_difference=apart,
     )
@@ -82,19 +75,7 @@ def sparsity(trunk: Trunk, weights: Weights) -> float:
 
 
 def _tensors(trunk: Trunk, weights: Weights) -> dict[str, Tensor]:
-    """The tensors that pruning is about."""
-    kernels = (f"{name}_kernel" for name in _PRUNED)
-    tensors = {name: weights[name] for name in kernels if name in weights}
-    if (both := tensors.pop("lstm_kernel", None)) is not None:
-        inner, recurrent = np.split(both, [len(both) - trunk.units])
-        tensors |= {"lstm_kernel/input": inner, "lstm_kernel/recurrent": recurrent}
-    return {name: Tensor.of(array) for name, array in tensors.items()}
-
-
-def _spoken(tensors: Iterable[str]) -> str:
-    kernels = dict.fromkeys(name.partition("_")[0] for name in tensors)
-    layers = {"conv": "the convolution", "lstm": "the LSTM", "frame": "the first layer", "dense": "the last layer"}
-    return " and ".join(layers[name] for name in kernels)
+    return {name: Tensor.of(array) for name, array in kernels(trunk, weights).items()}
 
 
 def _prunable(model: Model, desk: Desk, schedule: Any) -> _Prunable:
@@ -102,7 +83,7 @@ def _prunable(model: Model, desk: Desk, schedule: Any) -> _Prunable:
     wrappers: list[Any] = []
 
     def wrapped(layer: Any) -> Any:
-        if layer.name not in _PRUNED:
+        if layer.name not in LARGE:
             return layer
         if isinstance(layer, PairedLSTM):
             # tfmot knows Keras's own layers; of others it asks which weights it may prune.
@@ -124,18 +105,6 @@ def _schedule(target: float, ramp: int) -> Any:
         end_step=ramp,
         frequency=frequency,
     )
-
-
-def _skipped(trunk: Trunk) -> dict[str, str]:
-    reasons = {}
-    for name in trunk.weight_shapes:
-        if name.startswith("embedding_"):
-            reasons[name] = "a row is a name's only meaning"
-        elif name.endswith("_bias"):
-            reasons[name] = "biases are few"
-        elif name in _SPARED:
-            reasons[name] = _SPARED[name]
-    return reasons
 
 
 def _check(target: float, tensors: Mapping[str, Tensor]) -> None:

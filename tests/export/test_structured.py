@@ -1,0 +1,165 @@
+"""Structured pruning removes what nothing is read from without a trace, and what matters least first."""
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import made_up
+from nearsight.backends.reference import NumpyBackend
+from nearsight.bundle import read_bundle
+from nearsight.errors import InputError
+from nearsight_export.config import ExportConfig
+from nearsight_export.export import export
+from nearsight_export.passes import structured
+from nearsight_export.passes.channels import channels_of, narrowed, silenced
+from nearsight_export.passes.model import Desk, Model
+from nearsight_export.passes.structured import importance, shrunk
+from nearsight_export.recipe import StructuredPruning
+from nearsight_export.replay import replayed
+from nearsight_training.run import load_histories, load_run, load_weights, save_run
+
+SPEC, HEADS = made_up.spec(counts=()), made_up.heads()
+FILTERS, UNITS = 10, 14
+ROUNDING = 1e-6  # sums of float32 numbers in another order
+SIZES = [
+    (kind, size)
+    for kind, sizes in {
+        "cnn_lstm": ("filters", "units"),
+        "lstm": ("units",),
+        "cnn": ("filters", "units"),
+        "mlp": ("filters", "units"),
+    }.items()
+    for size in sizes
+]
+
+
+def model_of(kind, seed=2):
+    trunk = msgspec.structs.replace(made_up.trunk(SPEC, HEADS, FILTERS, UNITS), kind=kind)
+    return Model(trunk, made_up.weights(trunk, seed))
+
+
+def stepped(model, turns=7):
+    """Heads and embeddings of 5 histories, after every event."""
+    rng, backend = np.random.default_rng(1), NumpyBackend(model.weights, model.trunk)
+    state, found = np.zeros((5, model.trunk.state_size), np.float32), []
+    for _ in range(turns):
+        codes = np.stack([rng.integers(0, n, 5) for n in model.trunk.code_sizes], -1).astype(np.int32)
+        heads, embeddings, state = backend.step(codes, rng.normal(size=(5, model.trunk.numbers)).astype("f4"), state)
+        found.append((heads, embeddings))
+    return tuple(np.stack(parts) for parts in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize(("kind", "size"), SIZES)
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_what_nothing_reads_goes_without_a_trace(kind, size, data):
+    model = model_of(kind)
+    channels = channels_of(model.trunk)[size]
+    gone = data.draw(st.sets(st.integers(0, channels.width - 1), max_size=channels.width - 1))
+    weights = model.weights
+    for channel in gone:
+        weights = silenced(weights, channels, channel)
+    kept = np.setdiff1d(np.arange(channels.width), list(gone))
+    small = narrowed(Model(model.trunk, weights), size, kept)
+    assert {name: array.shape for name, array in small.weights.items()} == small.trunk.weight_shapes
+    assert getattr(small.trunk, size) == channels.width - len(gone)
+    (heads, embeddings), (fewer_heads, fewer) = stepped(Model(model.trunk, weights)), stepped(small)
+    assert np.abs(heads - fewer_heads).max() <= ROUNDING
+    assert np.abs((embeddings[..., kept] if size == "units" else embeddings) - fewer).max() <= ROUNDING
+
+
+@pytest.mark.parametrize(("kind", "size"), SIZES)
+def test_what_is_read_leaves_a_trace(kind, size):
+    model = model_of(kind)
+    heads, _ = stepped(model)
+    assert np.abs(heads - stepped(narrowed(model, size, np.arange(1, 10)))[0]).max() > 1e-3
+
+
+@pytest.fixture(scope="module")
+def desk(run_path):
+    return Desk.of(load_run(run_path), load_histories(run_path))
+
+
+@pytest.fixture(scope="module")
+def dead(run_path):
+    """The made-up network, of which two filters never fire and two units are read by nothing."""
+    run, weights = load_run(run_path), load_weights(run_path)
+    weights["conv_kernel"][:, [3, 11]], weights["conv_bias"][[3, 11]] = 0, 0
+    for unit in (0, 17):
+        weights["lstm_kernel"][run.trunk.filters + unit], weights["head_kernel"][unit] = 0, 0
+    return Model(run.trunk, weights)
+
+
+def test_what_is_dead_has_no_importance_and_the_rest_has_some(dead, desk):
+    found = importance(dead, desk, ("filters", "units"))
+    assert np.flatnonzero(found["filters"] == 0).tolist() == [3, 11]
+    assert np.flatnonzero(found["units"] == 0).tolist() == [0, 17]
+
+
+def test_importance_is_by_how_much_answers_move(dead, desk):
+    """Of the network before calibration, in NumPy's step, on the same histories; questions there are drawn."""
+    units, histories = range(1, dead.trunk.units, 4), desk.training.limited(1000, desk.run.seed)
+    channels = channels_of(dead.trunk)["units"]
+
+    def answered(weights):
+        replay = replayed(NumpyBackend(weights, dead.trunk), dead.trunk, histories)
+        return np.concatenate([replay.heads, replay.asked])
+
+    whole = answered(dead.weights)
+    expected = [np.abs(answered(silenced(dead.weights, channels, unit)) - whole).sum(1).mean() for unit in units]
+    assert importance(dead, desk, ("units",))["units"][units] == pytest.approx(expected, rel=0.25)
+
+
+def test_what_is_dead_goes_first(dead, desk, monkeypatch):
+    monkeypatch.setattr(structured, "_ROUNDS", 1)
+    monkeypatch.setattr(structured.Lesson, "given", lambda *_: 0.0)
+    small, report = shrunk(dead, desk, dead.trunk.filters - 2, dead.trunk.units - 2)
+    conv = np.delete(dead.weights["conv_kernel"], [3, 11], 1)
+    head = np.delete(dead.weights["head_kernel"], [0, 17], 0)
+    assert (small.weights["conv_kernel"] == conv).all()
+    assert (small.weights["head_kernel"] == head).all()
+    assert report.said == "14 of 16 filters and 22 of 24 units are left"
+    assert report.tensors["head_kernel"].numbers == head.size
+    assert report.tensors["head_kernel"].before == dead.weights["head_kernel"].size
+    assert set(report.tensors) | set(report.skipped) == set(dead.weights)
+    assert not set(report.tensors) & set(report.skipped)
+
+
+def test_each_round_removes_as_large_a_share():
+    width, rungs = 64, []
+    for left in (2, 1, 0):
+        width = structured._rung(width, 24, left)
+        rungs.append(width)
+    assert rungs == [46, 33, 24]  # 64 · (24 / 64) ^ (k / 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "filters", "units", "said"),
+    [
+        ("lstm", 4, None, "structured_pruning can't remove filters from a lstm network, received filters = 4"),
+        ("vae", None, 4, "structured_pruning can't remove units from a vae network"),
+        ("cnn", FILTERS + 1, None, f"structured_pruning can leave {FILTERS} filters at most, .* received 11"),
+        ("mlp", 4, UNITS + 9, f"structured_pruning can leave {UNITS} units at most, .* received 23"),
+    ],
+)
+def test_what_is_impossible_is_refused_by_name(desk, kind, filters, units, said):
+    with pytest.raises(InputError, match=said):
+        shrunk(model_of(kind), desk, filters, units)
+
+
+def test_a_shrunk_run_ends_in_a_smaller_bundle_that_is_proven(made, run_path, tmp_path, monkeypatch):
+    monkeypatch.setattr(structured, "_ROUNDS", 2)
+    monkeypatch.setattr(structured, "_STEPS", 60)
+    folder = tmp_path / "run"
+    save_run(folder, load_run(run_path), load_weights(run_path), load_histories(run_path))
+    config = ExportConfig(variant="fp32", variants=("fp32",), passes=(StructuredPruning(filters=12, units=18),))
+    done = export(folder, config, tmp_path / "small.nsight")
+    trunk = read_bundle(tmp_path / "small.nsight").manifest.trunk
+    assert trunk == done.index.trunk == msgspec.structs.replace(load_run(run_path).trunk, filters=12, units=18)
+    for found in done.index.artifacts:
+        assert found.bytes < 0.9 * len(made.files[found.artifact])
+    [report] = done.certificate.passes
+    assert report.tensors["conv_kernel"].numbers == 0.75 * report.tensors["conv_kernel"].before
+    assert report.validation_difference < 0.05
