@@ -16,6 +16,9 @@ they would take more than {seconds:g} s, but {fewest} at least. The garbage coll
 One process and one thread for all that can share one. Steps and windows are handed encoded rows; session.observe,
 LightGBM and BG/NBD are handed raw events, so that their figures hold the features as well.
 
+Other tools convert the network as the passes left it, each by its defaults, with training steps where it calibrates.
+Their files are called as ours are: an interpreter's own set_tensor and get_tensor would take longer.
+
 session.observe starts each block from a snapshot after {early} or {late:,} events.
 
 Accuracy comes from the binaries that were timed, run over the test split; users were resampled for the intervals.

@@ -52,6 +52,7 @@ def concluded(
         verdict=(*verdict.sentences(entries, chosen, kind, found, against, _telling(material)), *_elsewhere(material)),
         simpler=tuple(chain.from_iterable(map(gate.verdict, material.run.gates, material.run.gates.values()))),
         market=market(material),
+        index=material.index,
         entries=tuple(entries),
         front=_front(entries, kind),
         ratios=found,
@@ -106,13 +107,13 @@ def _observed(entries: Sequence[Entry], chosen: Entry) -> Entry | None:
 def _against(
     material: Material, config: BenchConfig, entries: Sequence[Entry], answers: Mapping[str, Answers], chosen: Entry
 ) -> dict[str, Interval]:
-    """By entry, the pick's AUC less the entry's on the primary questions: for the peers and every other step."""
+    """By entry, the pick's AUC less the entry's on the primary questions: for peers, rivals and every other step."""
     asked = material.exam.kinds[0]
     mine = answers[chosen.name][asked.kind]
     return {
         entry.name: auc_difference(asked, mine, answers[entry.name][asked.kind], config.resamples, config.seed)
         for entry in entries
-        if entry.family in ("peer", "step") and entry.name != chosen.name
+        if entry.family in ("peer", "rival", "step") and entry.name != chosen.name
     }
 
 

@@ -34,9 +34,11 @@ __all__ = [
     "keras",
     "peer",
     "step",
+    "stepped",
     "steps",
     "weight",
     "window_graphs",
+    "windowed",
 ]
 
 RUNTIMES = {"litert": "LiteRT", "tflite": "TFLite", "onnx": "ONNX Runtime", "numpy": "NumPy"}
@@ -119,8 +121,12 @@ def window_graphs(
         except BundleError as error:
             yield entry.name, str(error)
             continue
-        contestant = tape.window(entry.name, size, graph.run)
-        yield Candidate(entry, contestant, _answering(graph, graph.run, size), program if is_standing else None)
+        yield windowed(entry, graph, size, tape, program if is_standing else None)
+
+
+def windowed(entry: Entry, graph: WindowGraph, size: int, tape: Tape, program: Program | None = None) -> Candidate:
+    """A window graph of `size` events that a runtime has loaded."""
+    return Candidate(entry, tape.window(entry.name, size, graph.run), _answering(graph, graph.run, size), program)
 
 
 def keras(trunk: Trunk, weights: Weights, sizes: Sequence[int], tape: Tape) -> Iterator[Candidate]:
@@ -166,14 +172,19 @@ def step(variant: str, runtime: str, member: str, content: bytes, trunk: Trunk, 
     backend = choose(runtime, {member: content}, trunk)
     name = f"step {variant} · {RUNTIMES[runtime]}"
     entry = Entry(name=name, family="step", runtime=RUNTIMES[runtime], precision=variant, weight=weight(content))
-    asked = _OneByOne(backend) if runtime == "onnx" and variant == "int8" else backend
+    return stepped(entry, backend, trunk, tape, one_by_one=runtime == "onnx" and variant == "int8")
+
+
+def stepped(entry: Entry, backend: Backend, trunk: Trunk, tape: Tape, *, one_by_one: bool = False) -> Candidate:
+    """A step graph that a runtime has loaded; `one_by_one` where a batch would change its answers."""
+    asked = _OneByOne(backend) if one_by_one else backend
 
     def answer(exam: Exam) -> Answers:
         replay = replayed(asked, exam.trunk, exam.histories)
         by_kind = {"event": replay.heads, "ask": replay.asked}
         return {kind.kind: by_kind[kind.kind][kind.indices, exam.column].astype(np.float64) for kind in exam.kinds}
 
-    return Candidate(entry, tape.step(name, backend, trunk.state_size), answer)
+    return Candidate(entry, tape.step(entry.name, backend, trunk.state_size), answer)
 
 
 def _shape(trunk: Trunk, size: int) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ GROUPS = {
     "observe": "session.observe, as an app calls it",
     "step": "Steps: one event a call",
     "window": "Windows: their events anew at each call",
+    "rival": "The same network as other tools convert it",
     "peer": "Other models: the history at each call",
 }
 

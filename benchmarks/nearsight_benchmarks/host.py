@@ -19,7 +19,9 @@ _LIBRARIES = (
     "onnxruntime",
     "tensorflow",
     "tf_keras",
+    "ai-edge-quantizer",
     "lightgbm",
+    "onnxmltools",
     "lifetimes",
     "scikit-learn",
 )

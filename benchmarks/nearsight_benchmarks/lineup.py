@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from nearsight_benchmarks import contestants
+from nearsight_benchmarks.alternatives import alternatives, made
 from nearsight_benchmarks.config import BenchConfig
 from nearsight_benchmarks.contestants import HERE, RUNTIMES, Candidate, Found
 from nearsight_benchmarks.lengths import at_lengths
@@ -31,12 +32,13 @@ class Lineup(msgspec.Struct, frozen=True):
 def lined_up(
     material: Material, bundle_path: Path, config: BenchConfig, progress: Progress = SILENT
 ) -> Iterator[Lineup]:
-    """Load every artifact, convert the windows that are missing, fit the peers and build the Keras models.
+    """Load every artifact, convert the windows that are missing, fit the peers, build the Keras models and let other
+    tools convert the same network.
 
     A contestant that needs another process lives there as long as the block.
     """
     run, tape = material.run, material.tape
-    progress.start("gathering contestants", 5 + bool(config.tflite_python))
+    progress.start("gathering contestants", 6 + bool(config.tflite_python))
     with ThreadPoolExecutor(1) as other_core:
         converting = other_core.submit(
             at_lengths,
@@ -48,6 +50,7 @@ def lined_up(
             integer=not config.quick,
             seed=config.seed,
         )
+        making = other_core.submit(made, material, max(config.windows), config.seed, windows=not config.quick)
         found: list[Found] = [*observers(material, bundle_path)]
         progress.advance("observers")
         found += contestants.steps(material.artifacts, HERE, run.trunk, tape)
@@ -57,9 +60,11 @@ def lined_up(
         progress.advance("peers")
         found += contestants.keras(run.trunk, material.weights, config.windows, tape)
         progress.advance("Keras")
-        lengths = converting.result()
+        lengths, others = converting.result(), making.result()
     found += contestants.window_graphs(lengths.graphs, HERE, run.trunk, tape)
     progress.advance("window graphs")
+    found += alternatives(others, material)
+    progress.advance("other tools")
     with ExitStack() as processes:
         if config.tflite_python:
             found = [each for each in found if isinstance(each, Candidate) or each[0] != RUNTIMES["tflite"]]

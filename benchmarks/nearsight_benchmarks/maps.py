@@ -1,10 +1,9 @@
 """The report's map of users: each a point in the colour of its segment, as inline SVG."""
 
-import io
 from collections.abc import Sequence
 
+from nearsight_benchmarks.axes import Shape, figure, framed
 from nearsight_benchmarks.market import Kind, Place
-from nearsight_benchmarks.plots import INK, Shape, framed, inline
 
 __all__ = ["COLOURS", "charted"]
 
@@ -12,24 +11,19 @@ COLOURS = ("#2f7ed8", "#e07b1a", "#2aa198", "#d0435b", "#8e5fd0", "#7a8b2e", "#b
 
 
 def charted(kinds: Sequence[Kind], places: Sequence[Place], shape: Shape) -> str:
-    """Draw the places; the legend numbers the segments as the table does: an `<svg>` element."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    """Draw the places, in the colours that the table of segments shows: an `<svg>` element."""
+    across, up = [place.x for place in places], [place.y for place in places]
+    x, y = shape.across(*_around(across)), shape.upwards(*_around(up))
+    drawn = []
+    for number in range(len(kinds)):
+        here = "".join(
+            f"M{x.at(place.x):.0f} {y.at(place.y):.0f}h0" for place in places if place.kind == number
+        )  # no way at all, whose round end is a point
+        drawn.append(f'<path d="{here}" stroke="{COLOURS[number % len(COLOURS)]}"/>')
+    return figure(shape, f'{framed(shape, x, y, {}, {})}<g class="users">{"".join(drawn)}</g>')
 
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": shape.name, "font.size": 12, "text.color": INK}):
-        figure = Figure(figsize=(shape.width / 72, shape.height / 72), dpi=72, layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = figure.add_subplot()
-        framed(axes, shape)
-        axes.set_xticks([])
-        axes.set_yticks([])
-        for number in range(len(kinds)):
-            mine = [place for place in places if place.kind == number]
-            colour = COLOURS[number % len(COLOURS)]
-            x, y = [place.x for place in mine], [place.y for place in mine]
-            axes.plot(x, y, "o", ms=5, mec="none", mfc=colour, alpha=0.6, label=str(number + 1))
-        figure.legend(loc="outside upper left", ncols=len(kinds), frameon=False, fontsize=10.5, title="segment")
-        written = io.StringIO()
-        figure.savefig(written, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return inline(written.getvalue(), shape)
+
+def _around(values: Sequence[float]) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    room = max((high - low) * 0.04, 0.01)
+    return low - room, high + room

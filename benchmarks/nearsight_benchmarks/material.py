@@ -15,7 +15,7 @@ from nearsight_benchmarks.config import BenchConfig
 from nearsight_benchmarks.contestants import Exam
 from nearsight_benchmarks.samples import sample
 from nearsight_benchmarks.tape import Tape
-from nearsight_export.index import ARTIFACTS, INDEX, read_index
+from nearsight_export.index import ARTIFACTS, INDEX, Index, read_index
 from nearsight_export.questions import asked
 from nearsight_training.histories import SPLITS, Histories
 from nearsight_training.questions import questions
@@ -29,11 +29,13 @@ _TRAIN, _VALIDATION, _TEST = range(len(SPLITS))
 class Material(msgspec.Struct, frozen=True):
     """A run as its export's passes left it, and what was made of it.
 
-    `weights` have the calibration folded in; `target` counts the yes/no heads.
+    `weights` have the calibration folded in; `target` counts the yes/no heads; `index` is None where no export left
+    one.
     """
 
     run: Run
     artifacts: Path
+    index: Index | None
     bundle: Bundle
     bundle_bytes: int
     weights: Weights
@@ -65,7 +67,8 @@ class Material(msgspec.Struct, frozen=True):
 def gathered(run_path: Path, bundle_path: Path, config: BenchConfig) -> Material:
     """Read everything. Raises `InputError` or `BundleError` where a part is missing or doesn't belong to the others."""
     run, bundle = load_run(run_path), read_bundle(bundle_path)
-    run, weights = _source(run_path, run, bundle.manifest.model)
+    index = _index(run_path, bundle.manifest.model)
+    run, weights = _source(run_path, run, index)
     if (bundle.manifest.trunk, bundle.manifest.spec) != (run.trunk, run.spec):
         raise InputError(f"{bundle_path} wasn't exported from {run_path}: pass the bundle of this run, or export again")
     binary = [head for head in run.heads if isinstance(head, BinaryHead)]
@@ -79,6 +82,7 @@ def gathered(run_path: Path, bundle_path: Path, config: BenchConfig) -> Material
     return Material(
         run,
         run_path / ARTIFACTS,
+        index,
         bundle,
         bundle_path.stat().st_size,
         weights,
@@ -102,14 +106,20 @@ def _head(heads: Sequence[BinaryHead], wanted: str | None, where: Path) -> Binar
     return heads[names.index(wanted)]
 
 
-def _source(run_path: Path, run: Run, model: str) -> tuple[Run, Weights]:
-    """The run and the calibrated weights that the artifacts were made from, or its own where no export left any."""
+def _index(run_path: Path, model: str) -> Index | None:
     folder = run_path / ARTIFACTS
     if not (folder / INDEX).exists():
-        return run, calibrated(load_weights(run_path), run.heads)
+        return None
     index = read_index(run_path)
     if index.model != model:
         raise InputError(f"the bundle and {folder} come from different exports of {run_path}: export again")
-    with np.load(folder / "weights.npz", allow_pickle=False) as arrays:
+    return index
+
+
+def _source(run_path: Path, run: Run, index: Index | None) -> tuple[Run, Weights]:
+    """The run and the calibrated weights that the artifacts were made from, or its own where no export left any."""
+    if index is None:
+        return run, calibrated(load_weights(run_path), run.heads)
+    with np.load(run_path / ARTIFACTS / "weights.npz", allow_pickle=False) as arrays:
         weights = calibrated({name: arrays[name] for name in arrays.files}, index.heads)
     return msgspec.structs.replace(run, trunk=index.trunk, heads=index.heads), weights

@@ -1,12 +1,16 @@
 """The report: one HTML page that needs nothing but itself."""
 
+from collections.abc import Iterator
+
 import msgspec
 
+from nearsight_benchmarks.axes import Shape
 from nearsight_benchmarks.groups import grouped
 from nearsight_benchmarks.maps import COLOURS, charted
 from nearsight_benchmarks.observing import LATE
 from nearsight_benchmarks.pareto import front
-from nearsight_benchmarks.plots import Point, Shape, scatter
+from nearsight_benchmarks.plots import COLOURS as RUNTIME_COLOURS
+from nearsight_benchmarks.plots import FAMILIES, MARKERS, Point, scatter
 from nearsight_benchmarks.results import Entry, Results
 from nearsight_benchmarks.verdict import duration, kilobytes, times
 from nearsight_training.metrics import Interval
@@ -15,28 +19,40 @@ __all__ = ["KINDS", "METRICS", "render"]
 
 METRICS = ("auc", "average_precision", "log_loss", "expected_calibration_error")
 KINDS = {"ask": "asked at a moment without an event", "event": "asked after every event"}
+_WEIGHED = ("step", "rival", "peer")
 _WIDE, _NARROW = (1088, 560), (358, 430)
 
 
 def render(results: Results) -> str:
-    """The whole page as HTML with its styles and plots inside; it loads nothing."""
+    """The whole page as HTML with styles, script and plots inside; it loads nothing, and no figure needs the script."""
     import jinja2
     from markupsafe import Markup
 
     loader = jinja2.PackageLoader("nearsight_benchmarks", "")
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters |= {"duration": duration, "kilobytes": kilobytes, "times": times, "interval": _interval}
-    environment.filters |= {"share": _share}
+    environment.filters |= {"share": _share, "signed": _signed}
     page: str = environment.get_template("report.html.jinja").render(
         results=results,
         groups=grouped(results.entries),
         kinds=KINDS,
         metrics=METRICS,
         colours=COLOURS,
+        legend=_legend(results),
         observed=results.ratios[0].fast if results.ratios else "",
         plots={name: Markup(svg) for name, svg in _plots(results).items()},  # noqa: S704  # drawn here, text escaped
     )
     return page
+
+
+def _legend(results: Results) -> dict[str, dict[str, str]]:
+    """What the plots' markers and colours stand for, as far as they occur."""
+    families = {entry.family for entry in results.entries}
+    runtimes = {entry.runtime for entry in results.entries}
+    return {
+        "markers": {FAMILIES[name]: way for name, way in MARKERS.items() if name in families},
+        "colours": {name: colour for name, colour in RUNTIME_COLOURS.items() if name in runtimes},
+    }
 
 
 def _plots(results: Results) -> dict[str, str]:
@@ -44,14 +60,14 @@ def _plots(results: Results) -> dict[str, str]:
     drawn: dict[str, str] = {}
     for form, (width, height) in {"wide": _WIDE, "narrow": _NARROW}.items():
         is_narrow = form == "narrow"
-        latency = Shape(name=f"latency-{form}", width=width, height=height, x_label="median latency (µs)", y_label=auc)
-        drawn[f"latency_{form}"] = scatter(_latency_points(results, is_narrow), latency)
-        size = Shape(name=f"size-{form}", width=width, height=height, x_label="artifact (bytes)", y_label=auc)
-        drawn[f"size_{form}"] = scatter(_size_points(results, is_narrow), size)
+        latency = Shape(width=width, height=height, x_label="median latency", y_label=auc)
+        drawn[f"latency_{form}"] = scatter(_latency_points(results, is_narrow), latency, "µs")
+        size = Shape(width=width, height=height, x_label="artifact's bytes", y_label=auc)
+        drawn[f"size_{form}"] = scatter(_size_points(results, is_narrow), size, "bytes")
         if results.market:
-            axes = {"x_label": "first main axis of the embedding", "y_label": "second main axis"}
-            shape = Shape(name=f"market-{form}", width=width, height=height, logarithmic=False, **axes)
-            drawn[f"market_{form}"] = charted(results.market.kinds, results.market.places, shape)
+            first, second = "first main axis of the embedding", "second main axis"
+            market = Shape(width=width, height=height, x_label=first, y_label=second)
+            drawn[f"market_{form}"] = charted(results.market.kinds, results.market.places, market)
     return drawn
 
 
@@ -64,13 +80,13 @@ def _latency_points(results: Results, is_narrow: bool) -> list[Point]:
         if auc and entry.latency and not is_repeated:
             is_short = entry.family == "window" and entry.window != longest
             is_key = entry.family == "peer" or entry.name in (results.pick, *(ratio.slow for ratio in results.ratios))
-            is_labelled = not is_short and (is_key or not is_narrow)
+            is_labelled = not is_short and (is_key or (not is_narrow and entry.family in ("observe", "rival")))
             points.append(_point(results, entry, entry.latency.p50_us, auc, is_labelled, is_short))
     return _with_front(points)
 
 
 def _size_points(results: Results, is_narrow: bool) -> list[Point]:
-    shown = [entry for entry in results.entries if entry.family in ("step", "peer") or entry.runtime == "Keras"]
+    shown = [entry for entry in results.entries if entry.family in _WEIGHED or entry.runtime == "Keras"]
     points, seen = [], set()
     for entry in shown:
         auc = results.auc(entry)
@@ -90,6 +106,7 @@ def _with_front(points: list[Point]) -> list[Point]:
 def _point(results: Results, entry: Entry, x: float, auc: Interval, is_labelled: bool, hollow: bool) -> Point:
     return Point(
         label=_short(entry),
+        told=f"{entry.name}: {', '.join(_told(entry, auc))}",
         family=entry.family,
         runtime=entry.runtime,
         x=x,
@@ -99,6 +116,15 @@ def _point(results: Results, entry: Entry, x: float, auc: Interval, is_labelled:
         hollow=hollow,
         is_labelled=is_labelled,
     )
+
+
+def _told(entry: Entry, auc: Interval) -> Iterator[str]:
+    """An entry's figures as a plot tells them."""
+    if entry.latency:
+        yield f"{duration(entry.latency.p50_us)} a call"
+    if entry.weight:
+        yield f"{kilobytes(entry.weight.raw)} kB"
+    yield f"AUC {_interval(auc)}"
 
 
 def _short(entry: Entry) -> str:
@@ -116,6 +142,11 @@ def _share(share: Interval | float | None) -> str:
     if isinstance(share, Interval):
         return f"{100 * share.value:.1f} % ({100 * share.low:.1f}–{100 * share.high:.1f})"
     return f"{100 * share:.1f} %"
+
+
+def _signed(change: float | None) -> str:
+    """A change with its sign, to four decimals."""
+    return "–" if change is None else f"{change:+.4f}".replace("-", "−")
 
 
 def _interval(interval: Interval | None) -> str:

@@ -10,6 +10,7 @@ from nearsight.errors import InputError
 from nearsight_benchmarks.host import Host
 from nearsight_benchmarks.market import Market
 from nearsight_benchmarks.timing import Latency
+from nearsight_export.index import Index
 from nearsight_training.metrics import Interval
 
 __all__ = [
@@ -46,8 +47,9 @@ class Footprint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One contestant.
 
-    `family` is "observe" (the whole SDK call), "step" (its backend alone), "window" (the history anew at every call)
-    or "peer" (another kind of model). `window` is how many events are read again by each call, None where that's one.
+    `family` is "observe" (the whole SDK call), "step" (its backend alone), "window" (the history anew at every call),
+    "rival" (the same network as another tool converts it) or "peer" (another kind of model). `window` is how many
+    events are read again by each call, None where that's one.
     `quality` is by kind of question: "ask" (at a moment without an event) and "event" (after every event).
     """
 
@@ -98,7 +100,8 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 class Results(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A whole benchmark. `pick` names the entry to ship; `verdict` says why, in sentences, and `simpler` compares the
-    trained network with simpler models on every question. `market` has its segments of users, where it has any.
+    trained network with simpler models on every question. `market` has its segments of users, where it has any, and
+    `index` what the export did and proved, where it left word of that.
 
     `differences` are the pick's AUC less another entry's on the primary questions, paired.
     """
@@ -115,6 +118,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     verdict: tuple[str, ...]
     simpler: tuple[str, ...] = ()
     market: Market | None = None
+    index: Index | None = None
     entries: tuple[Entry, ...]
     front: tuple[str, ...]
     ratios: tuple[Ratio, ...]

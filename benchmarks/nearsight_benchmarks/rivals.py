@@ -1,13 +1,14 @@
 """The peers, fitted on the training split alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from nearsight.errors import InputError
 from nearsight_benchmarks import contestants
-from nearsight_benchmarks.contestants import Candidate
+from nearsight_benchmarks.contestants import Found
 from nearsight_benchmarks.material import Material
+from nearsight_benchmarks.onnx_trees import OnnxTrees
 from nearsight_training.histories import Histories
-from nearsight_training.peers import BoostedTrees, BuyTillYouDie, kinds_of
+from nearsight_training.peers import BoostedTrees, BuyTillYouDie, Past, kinds_of
 from nearsight_training.questions import Questions, customers, known_answers, pasts, questions, told
 
 __all__ = ["fit_rivals", "fit_trees"]
@@ -15,14 +16,15 @@ __all__ = ["fit_rivals", "fit_trees"]
 _CURVE_QUESTIONS = 4_000  # for the two numbers of a logistic curve
 
 
-def fit_rivals(material: Material, most: int, seed: int) -> Iterator[Candidate | tuple[str, str]]:
-    """Yield LightGBM and BG/NBD ready to be timed and asked, or the name and the reason why one isn't there."""
+def fit_rivals(material: Material, most: int, seed: int) -> Iterator[Found]:
+    """Yield LightGBM, also in ONNX, and BG/NBD ready to be timed and asked, or a name and why it isn't there."""
     asked = {kind.kind: kind for kind in material.exam.kinds}
     targets = frozenset(material.head.events)
     given = {kind: list(pasts(material.exam.histories, each, targets)) for kind, each in asked.items()}
     try:
         trees = fit_trees(material, most, seed)
         yield contestants.peer(trees, "LightGBM", trees.content(), given, material.tape)
+        yield _in_onnx(material, trees, given)
     except InputError as error:
         yield BoostedTrees.name, str(error)
     try:
@@ -30,6 +32,14 @@ def fit_rivals(material: Material, most: int, seed: int) -> Iterator[Candidate |
         yield contestants.peer(model, "lifetimes", model.content(), given, material.tape)
     except InputError as error:
         yield BuyTillYouDie.name, str(error)
+
+
+def _in_onnx(material: Material, trees: BoostedTrees, given: Mapping[str, Sequence[Past]]) -> Found:
+    try:
+        model = OnnxTrees.converted(trees, kinds_of(material.run.spec))
+    except InputError as error:
+        return OnnxTrees.name, str(error)
+    return contestants.peer(model, "ONNX Runtime", model.content(), given, material.tape)
 
 
 def fit_trees(material: Material, most: int, seed: int) -> BoostedTrees:

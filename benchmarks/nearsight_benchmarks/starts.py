@@ -66,6 +66,15 @@ import lightgbm
 booster = lightgbm.Booster(model_file=sys.argv[1])
 booster.predict(numpy.ones((1, booster.num_feature())), num_threads=1)
 """,
+    "LightGBM in ONNX": """
+import os, sys
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import numpy
+import onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+row = session.get_inputs()[0]
+session.run(["probabilities"], {row.name: numpy.ones((1, row.shape[1]), numpy.float32)})
+""",
     "BG/NBD": """
 import json, sys
 import pandas

@@ -57,6 +57,7 @@ def sentences(
             _what(chosen),
             _accuracy(chosen, kind, _source(entries), against),
             _speed(entries, found),
+            _rivals([entry for entry in entries if entry.family == "rival" and entry.name in against], against),
             *(_peer(entry, kind, against, users) for entry in entries if entry.family == "peer"),
         )
         if part
@@ -100,6 +101,20 @@ def _speed(entries: Sequence[Entry], found: Sequence[Ratio]) -> str:
     ]
     observed = named(entries, against[0].fast)
     return f"A whole call of session.observe takes {duration(_p50(observed))}: " + _listed(parts) + "."
+
+
+def _rivals(entries: Sequence[Entry], against: Mapping[str, Interval]) -> str:
+    """The fastest and the smallest of what other tools make, each with what its AUC is above the chosen one's."""
+    if not entries:
+        return ""
+    fastest, smallest = min(entries, key=_p50), min(entries, key=_bytes)
+    said = f"Of what other tools make of the same network, {_figures(fastest, against)} is the fastest"
+    return said + (" and the smallest." if smallest is fastest else f", {_figures(smallest, against)} the smallest.")
+
+
+def _figures(entry: Entry, against: Mapping[str, Interval]) -> str:
+    change = f"{-against[entry.name].value:+.4f}".replace("-", "−")
+    return f"{entry.name} ({duration(_p50(entry))}, {kilobytes(_bytes(entry))} kB, AUC {change})"
 
 
 def _described(window: Entry) -> str:

@@ -40,20 +40,20 @@ def window_graph(runtime: str, member: str, model: bytes) -> WindowGraph:
     if runtime == "onnx":
         return OnnxWindow(model)
     try:
-        return TfliteWindow(runtime, model, keeps_state=member == FUSED)
+        return TfliteWindow(model, runtime, keeps_state=member == FUSED)
     except (RuntimeError, ValueError) as error:
         raise BundleError(f"it can't be loaded there ({' '.join(str(error).split())})") from error
 
 
 class TfliteWindow:
-    """A TFLite window graph in LiteRT or tflite-runtime, one history per call.
+    """A TFLite window graph in LiteRT or tflite-runtime, one history per call; its one output, or "heads", answers.
 
     The fused LSTM `keeps_state` from call to call, so that each call must begin with a reset to be right.
     """
 
     batch = 1
 
-    def __init__(self, runtime: str, model: bytes, *, keeps_state: bool = False) -> None:
+    def __init__(self, model: bytes, runtime: str = "litert", *, keeps_state: bool = False) -> None:
         self._keeps_state = keeps_state
         interpreter = importlib.import_module(_INTERPRETERS[runtime]).Interpreter
         self._interpreter = interpreter(model_content=model, num_threads=1)
@@ -61,7 +61,7 @@ class TfliteWindow:
         inputs = {_plain(detail["name"]): detail["index"] for detail in self._interpreter.get_input_details()}
         self._codes, self._numbers, self._length = (inputs[name] for name in ("codes", "numbers", "length"))
         outputs = {_plain(detail["name"]): detail["index"] for detail in self._interpreter.get_output_details()}
-        self._heads = outputs["heads"]
+        self._heads = outputs["heads"] if len(outputs) > 1 else next(iter(outputs.values()))
 
     def run(self, codes: Codes, numbers: Floats, length: Codes) -> Floats:
         """See `WindowGraph.run`."""

@@ -7,9 +7,9 @@ standard output which one it is at: TensorFlow is loaded once for all of them.
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -19,11 +19,19 @@ from nearsight_export.errors import ConversionError
 from nearsight_export.samples import Samples
 from nearsight_training.progress import SILENT, Progress
 
-__all__ = ["COMMAND", "Job", "convert", "converted", "prepare"]
+__all__ = ["COMMAND", "Artificer", "Job", "convert", "converted", "prepare", "work_off"]
 
 COMMAND = (sys.executable, "-m", "nearsight_export.conversion")
 _JOB, _WEIGHTS, _SAMPLES = "job.json", "weights.npz", "samples.npz"
 _LAST_LINES = 3
+
+
+class Artificer(Protocol):
+    """What makes artifacts of one model."""
+
+    def make(self, artifact: str) -> bytes:
+        """The file that `VARIANT/MEMBER` names."""
+        ...
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,19 +106,24 @@ def _worked_off(folder: Path, left: list[str], progress: Progress, command: Sequ
     return reason
 
 
-def main(folder: Path) -> None:
-    """Work off the job in `folder`."""
-    from nearsight_export.making import Maker
-
+def work_off(folder: Path, prepared: Callable[[Trunk, Weights, int, Samples], Artificer]) -> None:
+    """Make what the job in `folder` wants with what `prepared` gives for its trunk, weights, window and samples."""
     job = msgspec.json.decode((folder / _JOB).read_bytes(), type=Job)
     with np.load(folder / _WEIGHTS) as weights, np.load(folder / _SAMPLES) as samples:
-        maker = Maker(job.trunk, dict(weights), job.window, Samples(**samples))
+        artificer = prepared(job.trunk, dict(weights), job.window, Samples(**samples))
     for artifact in job.artifacts:
         _say(f"begin {artifact}")
         target = folder / artifact
         target.parent.mkdir(exist_ok=True)
-        target.write_bytes(maker.make(artifact))
+        target.write_bytes(artificer.make(artifact))
         _say(f"done {artifact}")
+
+
+def main(folder: Path) -> None:
+    """Work off the job in `folder`."""
+    from nearsight_export.making import Maker
+
+    work_off(folder, Maker)
 
 
 def _say(line: str) -> None:

@@ -1,9 +1,13 @@
 """A made-up benchmark: figures of the right size that nobody measured, for the page and the verdict."""
 
+from nearsight.trunk import Activation, Trunk
 from nearsight_benchmarks.host import Host
 from nearsight_benchmarks.market import Kind, Market, Place
 from nearsight_benchmarks.results import Entry, Footprint, Protocol, Ratio, Results, Throughput, Weight
 from nearsight_benchmarks.timing import Latency
+from nearsight_export.bounds import bound
+from nearsight_export.index import Artifact, Index
+from nearsight_export.reports import Certified, HeadFigures, PassReport, Tensor
 from nearsight_training.metrics import Interval
 
 
@@ -63,11 +67,17 @@ OBSERVED = tuple(
     for runtime, microseconds in ((LITERT, 9.9), (ORT, 22.0), ("NumPy", 25.0))
     for event in ("10", "100,000")
 )  # fmt: skip
+RIVALS = (
+    entry(
+        "step quantize_dynamic · ONNX Runtime", "rival", ORT, 15.7, 0.7679, weight=Weight(raw=76_900, gzipped=45_000)
+    ),
+    entry("step ai-edge-quantizer · LiteRT", "rival", LITERT, 4.7, 0.7681, weight=Weight(raw=85_400, gzipped=54_000)),
+)
 PEERS = (
     entry("LightGBM", "peer", "LightGBM", 160.0, 0.7701, weight=Weight(raw=120_000, gzipped=40_000)),
     entry("BG/NBD", "peer", "lifetimes", 60.0, 0.7632, weight=Weight(raw=120, gzipped=110)),
 )
-ENTRIES = (*OBSERVED, *STEPS, *WINDOWS, *KERAS, *PEERS)
+ENTRIES = (*OBSERVED, *STEPS, *WINDOWS, *KERAS, *RIVALS, *PEERS)
 HOST = Host(
     processor="Imagined CPU", cores=2, memory_gigabytes=8.0, system="Linux x86_64", python="CPython 3.11",
     versions={"numpy": "2.0"},
@@ -89,6 +99,37 @@ MARKET = Market(
 )  # fmt: skip
 
 
+FIGURES = HeadFigures(
+    decisions=4664, flipped=0.01, auc=0.7, auc_change=-0.0003, calibration_error=None, calibration_change=None,
+    decidable=True,
+)  # fmt: skip
+CERTIFIED = Certified(
+    artifact="int8/step.tflite", runtime="ai-edge-litert 2", compared=5000, largest_error=0.004, mean_error=0.001,
+    heads={"purchase": FIGURES}, drift=0.002, bound=bound("int8/step.tflite"),
+)  # fmt: skip
+INDEX = Index(
+    model="0",
+    trunk=Trunk(
+        code_sizes=(3,), embedding_sizes=(2,), numbers=1, filters=4, units=4,
+        activations=(Activation(kind="sigmoid", start=0, size=1),),
+    ),
+    heads=(),
+    passes=(
+        PassReport(
+            name="magnitude_pruning", said="half of it is <zero>", tensors={"conv_kernel": Tensor(4416, 0.5, 2209)},
+            skipped={"head_kernel": "small"}, steps=1200, validation_difference=0.0059,
+        ),
+    ),
+    artifacts=(
+        Artifact(
+            artifact="int8/step.tflite", precision="int8", bytes=81_000, gzipped=65_000, sparsity=0.5,
+            certified=CERTIFIED,
+        ),
+    ),
+    failures={"fp16/step.tflite": "signal 11"},
+)  # fmt: skip
+
+
 def results(**changes: object) -> Results:
     figures: dict[str, object] = {
         "created": "2020-01-01T00:00:00Z", "run": "demo", "bundle": "model.nsight", "bundle_bytes": 400_000,
@@ -98,7 +139,7 @@ def results(**changes: object) -> Results:
         "ratios": (Ratio(fast=OBSERVED[1].name, slow="window 128 fp32 · ONNX Runtime", times=18.2),),
         "differences": {"LightGBM": Interval(-0.002, -0.006, 0.003)},
         "throughput": (Throughput(runtime=LITERT, events_per_second=350_000.0, events=60_000, repeats=3),),
-        "market": MARKET,
+        "market": MARKET, "index": INDEX,
         "skipped": {"tflite-runtime": "it can't share a process with TensorFlow"}, "host": HOST, "protocol": PROTOCOL,
         "caveats": ("Made up.",), "command": "nearsight bench runs/demo", **changes,
     }  # fmt: skip

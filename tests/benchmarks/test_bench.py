@@ -48,7 +48,11 @@ def test_everybody_takes_part(results, device):
     fused = {f"fused window {size} {precision} · LiteRT" for size in WINDOWS for precision in ("fp32", "int8")}
     keras = {f"Keras {call}, window {size}" for call in ("model(x)", "predict") for size in WINDOWS}
     observed = {f"observe · {name}, event {n}" for name in ("LiteRT", "ONNX Runtime", "NumPy") for n in ("10", "300")}
-    assert names == steps | windows | fused | keras | observed | {"LightGBM", "BG/NBD"}
+    rivals = {f"{graph} TFLite defaults · LiteRT" for graph in ("step", "window 16")}
+    rivals |= {f"step quantize_{kind} · ONNX Runtime" for kind in ("dynamic", "static")}
+    rivals |= {"step ai-edge-quantizer · LiteRT"}
+    peers = {"LightGBM", "LightGBM in ONNX", "BG/NBD"}
+    assert names == steps | windows | fused | keras | observed | rivals | peers
     assert set(results.skipped) == (set() if device[1] == "tflite" else {"TFLite"})
     assert {rate.runtime for rate in results.throughput} == {"LiteRT", "ONNX Runtime", "NumPy"}
 
@@ -81,6 +85,7 @@ def test_everybody_is_timed_weighed_and_scored(results):
         "window 16 fp32 · ONNX Runtime",
         "Keras model(x), window 16",
         "LightGBM",
+        "LightGBM in ONNX",
         "BG/NBD",
     }
     heaviest = max(started, key=lambda name: results.entry(name).footprint.megabytes)
@@ -145,6 +150,20 @@ def test_a_window_that_holds_every_history_is_as_accurate_as_the_step(results, r
     for name in ("window 16 fp32 · ONNX Runtime", "Keras predict, window 16", "Keras model(x), window 16"):
         assert results.entry(name).quality["event"]["auc"].value == pytest.approx(window, abs=1e-5)
     assert results.entry("window 4 fp32 · LiteRT").quality["event"]["auc"].value != pytest.approx(window, abs=1e-5)
+
+
+def test_what_other_tools_made_is_the_same_network(results):
+    """Within what 8 bits cost: a file whose tensors were mixed up would rank by chance."""
+    rivals = [entry for entry in results.entries if entry.family == "rival"]
+    assert len(rivals) == 5
+    for entry in rivals:
+        source = results.entry(f"window {entry.window} fp32 · LiteRT" if entry.window else "step fp32 · LiteRT")
+        assert entry.name in results.differences
+        for kind, figures in entry.quality.items():
+            assert figures["auc"].value == pytest.approx(source.quality[kind]["auc"].value, abs=0.01)
+    trees, converted = (results.entry(name).quality["ask"]["auc"].value for name in ("LightGBM", "LightGBM in ONNX"))
+    assert converted == pytest.approx(trees, abs=0.01)
+    assert any(sentence.startswith("Of what other tools make of the same network") for sentence in results.verdict)
 
 
 def test_the_host_and_its_load_are_told(results, device):

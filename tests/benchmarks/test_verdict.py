@@ -77,6 +77,18 @@ def test_a_peer_is_compared_as_far_as_the_interval_allows(interval, words):
     assert sum(words in sentence for sentence in said) == 1
 
 
+def test_what_other_tools_make_is_told_by_its_best():
+    rivals = {entry.name: Interval(0.0001, 0, 0) for entry in invented.RIVALS}
+    _, said = sentences(against={**AGAINST, **rivals})
+    assert (
+        "Of what other tools make of the same network, step ai-edge-quantizer · LiteRT (4.7 µs, 85.4 kB, AUC −0.0001) "
+        "is the fastest, step quantize_dynamic · ONNX Runtime (15.7 µs, 76.9 kB, AUC −0.0001) the smallest."
+    ) in said
+    del rivals["step quantize_dynamic · ONNX Runtime"]
+    _, said = sentences(against={**AGAINST, **rivals})
+    assert sum(sentence.endswith("is the fastest and the smallest.") for sentence in said) == 1
+
+
 def test_few_users_are_no_ground_for_a_claim():
     _, said = sentences(users=ENOUGH - 1)
     assert sum("Nothing is claimed about the network and" in sentence for sentence in said) == 2
