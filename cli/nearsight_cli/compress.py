@@ -123,12 +123,10 @@ def _row(trial: "Trial", found: "Compressed", heads: list[str]) -> list[str]:
 
 
 def _recipe(trial: "Trial") -> str:
-    said = (f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in _told(trial))
-    return ", ".join(said)
-
-
-def _told(trial: "Trial") -> list[tuple[str, int | float | str]]:
-    return [(name, value) for name, value in trial.choices.items() if value]
+    choices = trial.choices
+    sizes = f" of {choices['filters']} filters and {choices['units']} units"
+    ways = {"whole": "no pass", "student": f"a student{sizes}", "lstm": f"an LSTM of {choices['units']} units"}
+    return f"{ways.get(str(choices['way']), f'cut to{sizes[3:]}')}, {choices['variant']}"
 
 
 def _verdict(found: "Compressed") -> str:

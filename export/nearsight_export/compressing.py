@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import tomli_w
 
 from nearsight.backends import Backend, choose
 from nearsight.bundle import write_atomically
@@ -29,7 +28,7 @@ from nearsight_export.pace import raced
 from nearsight_export.passes.cache import Cache
 from nearsight_export.passes.model import Desk, Model
 from nearsight_export.proof import losses
-from nearsight_export.recipe import Recipe
+from nearsight_export.recipe import Recipe, written
 from nearsight_export.recommendation import Trial, front, recommended
 from nearsight_export.replay import Replay, replayed
 from nearsight_export.samples import collected
@@ -99,7 +98,7 @@ def compress(
     search = _Search(study, run, weights, histories, out, progress)
     is_stopped = search.run(deadline, limits.trials)
     found = search.concluded(run_path, budget, command, is_stopped)
-    write_atomically(out / _RECIPE, tomli_w.dumps(msgspec.to_builtins(found.recipe)).encode())
+    write_atomically(out / _RECIPE, written(found.recipe).encode())
     if not found.obstacles and not is_stopped:
         variant = found.recipe.variant
         config = ExportConfig(variant=variant, variants=(variant,), passes=found.recipe.passes)

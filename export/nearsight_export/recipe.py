@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+import tomli_w
 
 from nearsight.errors import InputError
 from nearsight.trunk import Kind
@@ -19,6 +20,7 @@ __all__ = [
     "StructuredPruning",
     "WeightClustering",
     "read_recipe",
+    "written",
 ]
 
 
@@ -128,6 +130,15 @@ def read_recipe(name: str) -> Recipe:
         raise InputError(f"{name}{place} isn't a recipe ({error}): {advice}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{name} isn't a recipe ({error}): correct it") from None
+
+
+def written(recipe: Recipe) -> str:
+    """A recipe as the TOML file that `read_recipe` reads."""
+    passes = [
+        {name: value for name, value in msgspec.to_builtins(each).items() if value is not None}
+        for each in recipe.passes
+    ]
+    return tomli_w.dumps({"variant": recipe.variant, "passes": passes})
 
 
 def _words() -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import tomllib
 
 import msgspec
 import numpy as np
+import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,9 +17,12 @@ from nearsight_export.budget import Budget
 from nearsight_export.compressing import compress
 from nearsight_export.cookbook import Cookbook
 from nearsight_export.errors import ConversionError
+from nearsight_export.making import Maker
+from nearsight_export.passes import distillation, structured
 from nearsight_export.passes.cache import Cache
 from nearsight_export.passes.model import Desk, Model
-from nearsight_export.recipe import MagnitudePruning, Recipe, read_recipe
+from nearsight_export.recipe import MagnitudePruning, Recipe, StructuredPruning, read_recipe
+from nearsight_export.samples import Samples
 from nearsight_export.source import through
 from nearsight_export.tuning import Limits
 from nearsight_training.progress import SILENT
@@ -81,6 +85,21 @@ def test_recipes_that_begin_alike_share_the_beginning(desk, run_path, tmp_path, 
     assert ran[3:] == [first]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def hurried():
+    """Passes of few steps, and artifacts made in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distillation, "_STEPS", 30)
+        patch.setattr(distillation, "_FEWEST_EPOCHS", 1)
+        patch.setattr(structured, "_STEPS", 20)
+        patch.setattr(compressing, "converted", made)
+        yield
+
+
+def made(trunk, weights, window, artifact, samples=None):
+    return Maker(trunk, dict(weights), window, samples or Samples.none(trunk)).make(artifact)
+
+
 @pytest.fixture(scope="module")
 def searched(run_path, tmp_path_factory):
     out = tmp_path_factory.mktemp("search") / "small"
@@ -117,19 +136,13 @@ def test_an_impossible_budget_ends_with_the_closest_trial(searched, run_path):
 
 
 def test_a_converter_that_fails_is_named_and_the_search_goes_on(run_path, tmp_path, monkeypatch):
-    converted = compressing.converted
-
     def failing(trunk, weights, window, artifact, samples=None):
         if artifact.startswith("fp16"):
             raise ConversionError(f"{artifact} couldn't be converted (signal 11)")
-        return converted(trunk, weights, window, artifact, samples)
+        return made(trunk, weights, window, artifact, samples)
 
     monkeypatch.setattr(compressing, "converted", failing)
-    first = (
-        Cookbook(load_run(run_path)).untouched,
-        {"variant": "fp16", "sparsity": 0.0},
-        {"variant": "int8", "sparsity": 0.0},
-    )
+    first = tuple({**Cookbook(load_run(run_path)).untouched, "variant": name} for name in ("int8", "fp16", "int8"))
     monkeypatch.setattr(Cookbook, "first", first)
     found = compress(run_path, Budget.of("1 kB"), tmp_path / "out", Limits(600, 3))
     assert [trial.state for trial in found.trials] == ["done", "failed", "done"]
@@ -152,7 +165,18 @@ def test_another_run_is_refused(run_path, searched, tmp_path):
         compress(other, Budget.of("1 kB"), searched[1], Limits(600, 1))
 
 
-def test_choices_below_what_matters_are_no_pass(run_path):
-    cookbook = Cookbook(load_run(run_path))
+@pytest.mark.parametrize("kind", ["cnn_lstm", "lstm", "cnn", "mlp", "vae"])
+def test_what_is_drawn_makes_a_recipe_that_the_network_can_take(run_path, kind):
+    run = load_run(run_path)
+    cookbook = Cookbook(msgspec.structs.replace(run, trunk=msgspec.structs.replace(run.trunk, kind=kind)))
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    drawn = [*cookbook.first, *(cookbook.drawn(study.ask()) for _ in range(40))]
+    assert {choices["way"] for choices in drawn} == set(cookbook.ways)
+    for choices in drawn:
+        for each in cookbook.recipe(choices).passes:
+            if isinstance(each, StructuredPruning):
+                assert (each.filters or 1) <= run.trunk.filters
+                assert (each.units or 1) <= run.trunk.units
+                assert kind != "vae"
+                assert kind != "lstm" or each.filters is None
     assert cookbook.recipe(cookbook.untouched) == Recipe()
-    assert cookbook.recipe({"variant": "fp16", "sparsity": 0.05}) == Recipe(variant="fp16")
