@@ -7,7 +7,7 @@ Every sentence is computed from them, so that the page says nothing that wasn't 
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -48,7 +48,8 @@ cdnow.json runs/cdnow runs/eshop2008 runs/online_retail runs/bpic2012` makes thi
 
 _CALIBRATED = ("expected_calibration_error", "calibration_error_by_chance")
 
-Figures = TypeVar("Figures", CrossFit, Scale, Privacy, PrivateTraining, Audits, Soak, Fuzzed, Exposure)
+More = Scale | Privacy | PrivateTraining | Audits | Soak | Fuzzed | Exposure
+Figures = TypeVar("Figures", bound=CrossFit | More)
 
 
 def read_figures(path: Path, kind: type[Figures], maker: str) -> Figures:
@@ -66,15 +67,10 @@ def render(
     results: Results,
     crossfit: CrossFit,
     runs: Sequence[Run] = (),
-    scale: Scale | None = None,
-    privacy: Privacy | None = None,
-    soak: Soak | None = None,
-    audit: Audits | None = None,
-    private: PrivateTraining | None = None,
-    fuzz: Fuzzed | None = None,
-    exposures: Sequence[Exposure] = (),
+    more: Sequence[More] = (),
 ) -> str:
-    """The whole page as Markdown; `runs` are of public data sets."""
+    """The whole page as Markdown; `runs` are of public data sets, and `more` has sections of its own."""
+    found = {kind: [each for each in more if isinstance(each, kind)] for kind in _SECTIONS}
     parts = [
         _INTRODUCTION,
         _host(results),
@@ -83,13 +79,7 @@ def render(
         *_latency(results),
         *_ratios(results),
         *_starts(results),
-        *(_scaled(scale) if scale else ()),
-        *(_noised(privacy) if privacy else ()),
-        *(_trained_privately(private) if private else ()),
-        *(_audited(audit) if audit else ()),
-        *(_soaked(soak) if soak else ()),
-        *(_damaged(fuzz) if fuzz else ()),
-        *(_exposed(exposures) if exposures else ()),
+        *(part for kind, write in _SECTIONS.items() if found[kind] for part in write(*found[kind])),
         *_caveats(results),
     ]
     return "\n\n".join(parts) + "\n"
@@ -308,7 +298,7 @@ def _damaged(fuzz: Fuzzed) -> Iterator[str]:
     yield _code(f"$ python -m nearsight_benchmarks.fuzz shop.nsight --cases {fuzz.cases}\n{damaged(fuzz)}")
 
 
-def _exposed(exposures: Sequence[Exposure]) -> Iterator[str]:
+def _exposed(*exposures: Exposure) -> Iterator[str]:
     yield "## Altered graphs under hashes that fit"
     yield (
         "A bundle without a signature vouches for nothing, and its graph goes to the runtime's own parser. Half of the "
@@ -341,37 +331,43 @@ def _difference(interval: Interval) -> str:
     return f"{interval.value:+.4f} ({interval.low:+.4f} to {interval.high:+.4f})".replace("-", "−")
 
 
+_SECTIONS: Mapping[type[More], Callable[..., Iterator[str]]] = {
+    Scale: _scaled,
+    Privacy: _noised,
+    PrivateTraining: _trained_privately,
+    Audits: _audited,
+    Soak: _soaked,
+    Fuzzed: _damaged,
+    Exposure: _exposed,
+}
+_MAKERS: Mapping[type[More], str] = {
+    Scale: "scale",
+    Privacy: "privacy",
+    PrivateTraining: "private_training",
+    Audits: "audit",
+    Soak: "soak",
+    Fuzzed: "fuzz",
+    Exposure: "exposure",
+}
+
+
 def main(arguments: Sequence[str]) -> None:
     """Parse, read, write."""
     parser = argparse.ArgumentParser("python -m nearsight_benchmarks.results_page", description="RESULTS.md anew.")
     parser.add_argument("results", type=Path, metavar="RESULTS.json", help="what nearsight bench wrote")
     parser.add_argument("crossfit", type=Path, metavar="CDNOW.json", help="what nearsight_benchmarks.cdnow wrote")
     parser.add_argument("runs", type=Path, nargs="*", metavar="RUN", help="what nearsight train wrote of public data")
-    parser.add_argument("--scale", type=Path, metavar="SCALE.json", help="what nearsight_benchmarks.scale wrote")
-    parser.add_argument("--privacy", type=Path, metavar="PRIVACY.json", help="what nearsight_benchmarks.privacy wrote")
-    parser.add_argument(
-        "--private", type=Path, metavar="PRIVATE.json", help="what nearsight_benchmarks.private_training wrote"
-    )
-    parser.add_argument("--audit", type=Path, metavar="AUDIT.json", help="what nearsight_benchmarks.audit wrote")
-    parser.add_argument("--soak", type=Path, metavar="SOAK.json", help="what nearsight_benchmarks.soak wrote")
-    parser.add_argument("--fuzz", type=Path, metavar="FUZZ.json", help="what nearsight_benchmarks.fuzz wrote")
-    parser.add_argument(
-        "--exposure", type=Path, nargs="*", default=(), metavar="EXPOSURE.json", help="what each exposure wrote"
-    )
+    for kind, maker in _MAKERS.items():
+        count = "+" if kind is Exposure else 1
+        wrote = f"what nearsight_benchmarks.{maker} wrote"
+        parser.add_argument(f"--{maker}", type=Path, nargs=count, default=(), metavar="FIGURES.json", help=wrote)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/RESULTS.md"), help="the page")
     options = parser.parse_args(arguments)
     try:
         runs = [load_run(path) for path in options.runs]
-        scale = read_figures(options.scale, Scale, "scale") if options.scale else None
-        privacy = read_figures(options.privacy, Privacy, "privacy") if options.privacy else None
-        soak = read_figures(options.soak, Soak, "soak") if options.soak else None
-        private = read_figures(options.private, PrivateTraining, "private_training") if options.private else None
-        audit = read_figures(options.audit, Audits, "audit") if options.audit else None
-        fuzz = read_figures(options.fuzz, Fuzzed, "fuzz") if options.fuzz else None
-        exposures = [read_figures(path, Exposure, "exposure") for path in options.exposure]
         crossfit = read_figures(options.crossfit, CrossFit, "cdnow")
-        results = read_results(options.results)
-        page = render(results, crossfit, runs, scale, privacy, soak, audit, private, fuzz, exposures)
+        more = [read_figures(path, kind, maker) for kind, maker in _MAKERS.items() for path in getattr(options, maker)]
+        page = render(read_results(options.results), crossfit, runs, more)
     except NearsightError as error:
         parser.error(str(error))
     write_atomically(options.out, page.encode())

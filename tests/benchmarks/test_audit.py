@@ -46,7 +46,7 @@ def test_the_reference_network_learned_from_the_users_it_was_given(run_path):
 
 
 def test_the_page_says_what_is_given_away(found):
-    page = render(invented.results(), CROSSFIT, audit=found)
+    page = render(invented.results(), CROSSFIT, more=[found])
     (each,) = found.runs
     membership, events = each.audit.membership, each.audit.disclosure.events
     assert f"| {each.run} | {membership.members:,} + {membership.others:,} | " in page
@@ -57,7 +57,7 @@ def test_the_page_says_what_is_given_away(found):
 
 
 def test_tables_name_the_events_that_were_asked_for(found):
-    page = render(invented.results(), CROSSFIT, audit=found)
+    page = render(invented.results(), CROSSFIT, more=[found])
     assert "| run | told by | last | 2nd last | 5th last | 10th last |" in page
 
 

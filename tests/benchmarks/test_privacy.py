@@ -64,7 +64,7 @@ def test_the_page_says_what_noise_costs():
         accuracies=accuracies, trials=200, seed=1, report_us={"count": 15.9}, load_average=0.1, host=invented.HOST,
         command="python -m privacy",
     )  # fmt: skip
-    page = render(invented.results(), CROSSFIT, privacy=found)
+    page = render(invented.results(), CROSSFIT, more=[found])
     assert "| count | 10,000 | 1.80 (1.88) |" in page
     assert "over 10,000 users at ε = 1 is off by at most 3 % of the users in 99.5 % of trials." in page
     assert "(median): count 15.9 µs." in page

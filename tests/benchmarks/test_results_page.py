@@ -121,7 +121,7 @@ def test_a_large_log_is_told_by_its_stages_and_an_epoch_by_its_seconds():
         host=invented.HOST,
         command="python -m scale",
     )  # fmt: skip
-    page = render(invented.results(), CROSSFIT, scale=scale)
+    page = render(invented.results(), CROSSFIT, more=[scale])
     assert "5,000,000 events of 150,000 users (230 MB)" in page
     assert (
         "as a whole: 50 s, 5,600 MB at the peak of the process; in the 12 parts of `--memory 2GB`: 71 s, 801 MB" in page
@@ -139,7 +139,7 @@ def test_a_store_over_a_long_time_is_told_where_it_was_measured():
         kills=killed, backed=(), endurance=None, seed=1, load_average=(0.1, 0.2), host=invented.HOST,
         command="python -m soak shop.nsight",
     )  # fmt: skip
-    page = render(invented.results(), CROSSFIT, soak=soak)
+    page = render(invented.results(), CROSSFIT, more=[soak])
     assert "$ python -m soak shop.nsight\n500 kills, 90,000 events, 33 erasures: 1 failures; at most 17 events" in page
     assert "the oldest 0.061 s old (bound 0.05 s and a write)\nkill 7: planted\n```" in page
     assert "A store over a long time" not in render(invented.results(), CROSSFIT)
@@ -155,7 +155,7 @@ def test_damage_and_exposure_are_told_as_their_commands_tell_them(tmp_path):
         runtime="litert", cases=200, seed=1, seconds=2.0, refused=150, used=40, crashed={"SIGSEGV": 8}, hung=2,
         strange={}, examples={}, host=invented.HOST, command="python -m exposure shop.nsight",
     )  # fmt: skip
-    page = render(invented.results(), CROSSFIT, fuzz=fuzz, exposures=[exposure])
+    page = render(invented.results(), CROSSFIT, more=[fuzz, exposure])
     assert "--cases 240\n240 cases in 3 s:\n  240 bytes of a store, 7 of them refused\n1 distinct errors" in page
     assert "8 (4.0%) crashed the process (SIGSEGV 8), 2 hung, 0 gave another error; 2 s" in page
     paths = {name: tmp_path / f"{name}.json" for name in ("results", "crossfit", "fuzz", "exposure")}
