@@ -55,7 +55,7 @@ def test_both_kinds_of_step_are_timed_on_the_same_crops():
 
 
 def test_the_table_and_the_page_say_what_privacy_costs():
-    page = render(invented.results(), CROSSFIT, private=FOUND)
+    page = render(invented.results(), CROSSFIT, more=[FOUND])
     assert table(FOUND) in page
     assert "| none |  |  |  | 0.7700 (0.7600 to 0.7800) |  |" in page
     assert "| 2 | 2e-05 | 1.23 | 96 | 0.7650 (0.7550 to 0.7750) | −0.0050 (−0.0090 to +0.0010) |" in page
