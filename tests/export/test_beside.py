@@ -12,6 +12,7 @@ from nearsight.segment import Segments
 from nearsight.session import Model
 from nearsight_export.anchoring import compared
 from nearsight_export.beside import judged, offered, outlined, proven_beside
+from nearsight_export.proof import shipped
 from nearsight_export.replay import replayed
 from nearsight_training.beside import Beside, Segmentation, Vigilance
 from nearsight_training.metrics import Interval
@@ -21,8 +22,13 @@ RATE = Interval(0.25, 0.2, 0.3)
 
 
 @pytest.fixture(scope="module")
-def embeddings(made):
-    return replayed(NumpyBackend(made.weights, made.run.trunk), made.run.trunk, made.exam.histories).embeddings
+def before(made):
+    return replayed(NumpyBackend(made.weights, made.run.trunk), made.run.trunk, made.exam.histories)
+
+
+@pytest.fixture(scope="module")
+def embeddings(before):
+    return before.embeddings
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +97,9 @@ def test_every_runtime_assigns_the_same_segment(made, manifest, runtime, artifac
     assert apart.mean() <= differ
 
 
-def test_a_comparison_counts_users_in_other_segments_and_other_alarms(made, beside):
-    before = NumpyBackend(made.weights, made.run.trunk)
-    same = compared(made.exam, before, beside, beside, "fp32/step.tflite", made.files["fp32/step.tflite"])
+def test_a_comparison_counts_users_in_other_segments_and_other_alarms(made, beside, before):
+    after = shipped(made.exam, "fp32/step.tflite", made.files["fp32/step.tflite"])
+    same = compared(made.exam, before, beside, after, beside)
     assert (same.other_segment, same.flagged_by_one) == (0.0, 0.0)
     assert same.users == len(made.exam.histories)
     turned = beside.segmentation.segments[::-1]
@@ -104,17 +110,16 @@ def test_a_comparison_counts_users_in_other_segments_and_other_alarms(made, besi
             beside.vigilance, alarm=msgspec.structs.replace(made_up.ALARM, threshold=100.0)
         ),
     )
-    found = compared(made.exam, before, beside, other, "fp32/step.tflite", made.files["fp32/step.tflite"])
-    middle = Segments(turned).places(replayed(before, made.run.trunk, made.exam.histories).embeddings) == 1
+    found = compared(made.exam, before, beside, after, other)
+    middle = Segments(turned).places(before.embeddings) == 1
     assert found.other_segment == pytest.approx(1 - middle.mean())
     assert (found.flagged, found.flagged_by_one) == (0.0, pytest.approx(same.flagged))
-    assert compared(made.exam, before, Beside(), Beside(), "fp32/step.tflite", b"") is None
+    assert compared(made.exam, before, Beside(), after, Beside()) is None
 
 
-def test_flagged_users_are_those_whom_a_session_flags(made, manifest, beside):
-    before = NumpyBackend(made.weights, made.run.trunk)
-    found = compared(made.exam, before, beside, beside, "fp32/step.tflite", made.files["fp32/step.tflite"])
-    insight = Insight(manifest, Model(before, manifest))
+def test_flagged_users_are_those_whom_a_session_flags(made, manifest, beside, before):
+    found = compared(made.exam, before, beside, before, beside)
+    insight = Insight(manifest, Model(NumpyBackend(made.weights, made.run.trunk), manifest))
     flagged = []
     for user in np.flatnonzero(made.exam.histories.lengths > 1):
         session = insight.session()
@@ -140,9 +145,9 @@ def test_a_bundle_says_what_it_offers(manifest, beside, made):
     assert [each.split(" (")[0] for each in short] == ["Segments of users", "Unusual users: 25 %"], short
 
 
-def test_a_certificate_says_how_many_users_change(made, beside):
-    before = NumpyBackend(made.weights, made.run.trunk)
-    figures = compared(made.exam, before, beside, beside, "int8/step.tflite", made.files["int8/step.tflite"])
+def test_a_certificate_says_how_many_users_change(made, beside, before):
+    after = shipped(made.exam, "int8/step.tflite", made.files["int8/step.tflite"])
+    figures = compared(made.exam, before, beside, after, beside)
     first, second = proven_beside(figures)
     assert first.startswith("compression puts ")
     assert "of ordinary users as unusual" in second
