@@ -12,6 +12,7 @@ from nearsight.segment import Segments
 from nearsight.session import Model
 from nearsight_export.anchoring import compared
 from nearsight_export.beside import judged, offered, outlined, proven_beside
+from nearsight_export.errors import CertificateError
 from nearsight_export.proof import shipped
 from nearsight_export.replay import replayed
 from nearsight_training.beside import Beside, Segmentation, Vigilance
@@ -59,6 +60,15 @@ def manifest(made, beside):
     )
 
 
+def shifted_offset(segments, embeddings):
+    """The first segment draws in the users who are nearest to it, a few of each other one's."""
+    scores = (
+        np.array([[*each.weights, each.offset] for each in segments]) @ np.c_[embeddings, np.ones(len(embeddings))].T
+    )
+    lead = np.sort((scores[1:].max(0) - scores[0])[scores.argmax(0) > 0])[4]
+    return (msgspec.structs.replace(segments[0], offset=segments[0].offset + lead + 1e-3), *segments[1:])
+
+
 def events_of(histories, user):
     span = histories.span(user)
     columns = {name: values[span].tolist() for name, values in histories.fields.items()}
@@ -102,19 +112,28 @@ def test_a_comparison_counts_users_in_other_segments_and_other_alarms(made, besi
     same = compared(made.exam, before, beside, after, beside)
     assert (same.other_segment, same.flagged_by_one) == (0.0, 0.0)
     assert same.users == len(made.exam.histories)
-    turned = beside.segmentation.segments[::-1]
+    assert same.own_users == 1.0
+    shifted = shifted_offset(beside.segmentation.segments, before.embeddings)
     other = msgspec.structs.replace(
         beside,
-        segmentation=msgspec.structs.replace(beside.segmentation, segments=turned),
+        segmentation=msgspec.structs.replace(beside.segmentation, segments=shifted),
         vigilance=msgspec.structs.replace(
             beside.vigilance, alarm=msgspec.structs.replace(made_up.ALARM, threshold=100.0)
         ),
     )
     found = compared(made.exam, before, beside, after, other)
-    middle = Segments(turned).places(before.embeddings) == 1
-    assert found.other_segment == pytest.approx(1 - middle.mean())
+    old, new = (Segments(each).places(before.embeddings) for each in (beside.segmentation.segments, shifted))
+    assert 0 < found.other_segment == pytest.approx((old != new).mean())
+    assert found.own_users == pytest.approx(min((old[new == place] == place).mean() for place in set(new)))
     assert (found.flagged, found.flagged_by_one) == (0.0, pytest.approx(same.flagged))
     assert compared(made.exam, before, Beside(), after, Beside()) is None
+
+
+def test_a_segment_of_strangers_is_refused(made, beside, before):
+    """The first and the last segment change names, so that nobody in either is their own."""
+    turned = msgspec.structs.replace(beside.segmentation, segments=beside.segmentation.segments[::-1])
+    with pytest.raises(CertificateError, match=r"0 % of the users in the segment 'kind [02]'.*at least 50 %"):
+        compared(made.exam, before, beside, before, msgspec.structs.replace(beside, segmentation=turned))
 
 
 def test_flagged_users_are_those_whom_a_session_flags(made, manifest, beside, before):
