@@ -2,6 +2,7 @@
 
 import msgspec
 
+from nearsight_benchmarks.cost import said
 from nearsight_benchmarks.groups import grouped
 from nearsight_benchmarks.maps import COLOURS, charted
 from nearsight_benchmarks.observing import LATE
@@ -33,6 +34,7 @@ def render(results: Results) -> str:
         kinds=KINDS,
         metrics=METRICS,
         colours=COLOURS,
+        spent=said(results.costs),
         observed=results.ratios[0].fast if results.ratios else "",
         plots={name: Markup(svg) for name, svg in _plots(results).items()},  # noqa: S704  # drawn here, text escaped
     )
