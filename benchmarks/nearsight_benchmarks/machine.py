@@ -78,7 +78,7 @@ def _limits(runtime: str, medians: dict[str, float], works: dict[str, Work]) -> 
 
 
 def _products(runtime: str) -> Iterator[Contestant]:
-    """A square matrix times many rows, in each arithmetic; the rows lie where the runtime reads them."""
+    """A square matrix times many rows, in each arithmetic."""
     for arithmetic, variant in ARITHMETIC[runtime].items():
         member = MEMBERS[runtime]
         backend = choose(runtime, {member: multiplying(runtime, variant)}, SQUARE)
@@ -88,7 +88,7 @@ def _products(runtime: str) -> Iterator[Contestant]:
 
 
 def _run(backend: Backend) -> None:
-    """One product; the backend holds the file, which the interpreter doesn't."""
+    """One product; the backend is held, since its binding owns the memory that a runtime reads and writes."""
     backend.bind(ROWS).run()
 
 
