@@ -18,6 +18,7 @@ from nearsight_benchmarks.config import BenchConfig
 from nearsight_benchmarks.contestants import Answers, Candidate, Exam
 from nearsight_benchmarks.host import load_average
 from nearsight_benchmarks.lineup import lined_up
+from nearsight_benchmarks.machine import costs
 from nearsight_benchmarks.material import Material, gathered
 from nearsight_benchmarks.observing import throughputs
 from nearsight_benchmarks.remote import checked
@@ -47,6 +48,7 @@ def bench(run_path: Path, bundle_path: Path, config: BenchConfig, out: Path, pro
         answers = answered(lineup.candidates, material.exam, progress)
         timer = timer_cost()
         entries = _timed(lineup.candidates, config, progress)
+        machine, spent = costs(material, entries, progress)
         rates = throughputs(material, config.replays, progress)
     entries = _scored(entries, answers, material, config, progress)
     programs = {each.entry.name: each.program for each in lineup.candidates if each.program}
@@ -57,6 +59,8 @@ def bench(run_path: Path, bundle_path: Path, config: BenchConfig, out: Path, pro
         [msgspec.structs.replace(entry, footprint=footing.get(entry.name)) for entry in entries],
         answers,
         rates,
+        machine,
+        spent,
         protocol(material, config, timer, bare, load),
         skipped=lineup.skipped,
         caveats=caveats(config, timer, is_one_thread, device),

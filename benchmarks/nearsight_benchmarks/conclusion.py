@@ -7,6 +7,7 @@ from itertools import chain
 from nearsight_benchmarks import host, verdict
 from nearsight_benchmarks.config import BenchConfig
 from nearsight_benchmarks.contestants import Answers
+from nearsight_benchmarks.cost import Cost, Machine
 from nearsight_benchmarks.fresh import Start
 from nearsight_benchmarks.material import Material
 from nearsight_benchmarks.observing import LATE
@@ -26,6 +27,8 @@ def concluded(
     entries: Sequence[Entry],
     answers: Mapping[str, Answers],
     throughput: tuple[Throughput, ...],
+    machine: Machine,
+    costs: tuple[Cost, ...],
     about: Protocol,
     *,
     skipped: dict[str, str],
@@ -58,6 +61,8 @@ def concluded(
         ratios=found,
         differences=against,
         throughput=throughput,
+        machine=machine,
+        costs=costs,
         skipped=skipped,
         host=host.describe(device),
         protocol=about,

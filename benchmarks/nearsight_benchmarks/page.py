@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from nearsight_benchmarks.axes import Shape
+from nearsight_benchmarks.cost import said
 from nearsight_benchmarks.groups import grouped
 from nearsight_benchmarks.maps import COLOURS, charted
 from nearsight_benchmarks.observing import LATE
@@ -39,6 +40,7 @@ def render(results: Results) -> str:
         metrics=METRICS,
         colours=COLOURS,
         legend=_legend(results),
+        spent=said(results.costs),
         observed=results.ratios[0].fast if results.ratios else "",
         plots={name: Markup(svg) for name, svg in _plots(results).items()},  # noqa: S704  # drawn here, text escaped
     )

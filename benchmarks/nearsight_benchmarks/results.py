@@ -7,6 +7,7 @@ import msgspec
 
 from nearsight.bundle import write_atomically
 from nearsight.errors import InputError
+from nearsight_benchmarks.cost import Cost, Machine
 from nearsight_benchmarks.host import Host
 from nearsight_benchmarks.market import Market
 from nearsight_benchmarks.timing import Latency
@@ -103,7 +104,8 @@ class Results(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     trained network with simpler models on every question. `market` has its segments of users, where it has any, and
     `index` what the export did and proved, where it left word of that.
 
-    `differences` are the pick's AUC less another entry's on the primary questions, paired.
+    `differences` are the pick's AUC less another entry's on the primary questions, paired. `machine` has the host's
+    limits and `costs` say how far from them each step artifact is.
     """
 
     format: int = FORMAT
@@ -124,6 +126,8 @@ class Results(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ratios: tuple[Ratio, ...]
     differences: dict[str, Interval]
     throughput: tuple[Throughput, ...]
+    machine: Machine | None = None
+    costs: tuple[Cost, ...] = ()
     skipped: dict[str, str]
     host: Host
     protocol: Protocol

@@ -60,7 +60,9 @@ def judged(beside: Beside) -> Iterator[str]:
 def proven_beside(figures: BesideFigures) -> Iterator[str]:
     """How far the shipped graph's segments and alarms are the trained network's."""
     if figures.other_segment is not None:
-        yield f"compression puts {percent(figures.other_segment)} of {figures.users} users into another segment"
+        own = figures.own_users
+        kept = "" if own is None else f"; of each segment's users, at least {percent(own)} are its own"
+        yield f"compression puts {percent(figures.other_segment)} of {figures.users} users into another segment{kept}"
     if figures.flagged is not None and figures.flagged_by_one is not None:
         yield (
             f"it flags {percent(figures.flagged)} of ordinary users as unusual; {percent(figures.flagged_by_one)} are "

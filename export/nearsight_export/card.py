@@ -6,8 +6,10 @@ from nearsight.manifest import Manifest
 from nearsight.trunk import Trunk
 from nearsight_export.beside import judged, proven_beside
 from nearsight_export.disclosure import told
+from nearsight_export.fairness import hurt, worst
 from nearsight_export.questions import percent, question, reads
 from nearsight_export.reports import Certificate, LengthFigures
+from nearsight_export.steadiness import steadied
 from nearsight_training.beside import Beside
 from nearsight_training.guarantee import spoken
 from nearsight_training.metrics import Interval
@@ -96,6 +98,7 @@ def _limits(run: Run, manifest: Manifest, certificate: Certificate) -> Iterator[
     spans = dict.fromkeys(_span(row) for row in sorted(rows, key=lambda row: row.longest))
     if spans:
         yield f"Histories of {', '.join(spans)} events were too rare in the test to say how well it reads them."
+    yield from (f"{line[0].upper()}{line[1:]}." for line in hurt(certificate.groups))
     yield from run.notes
 
 
@@ -111,10 +114,13 @@ def _made(run: Run, certificate: Certificate) -> Iterator[str]:
             f"Compression changed the AUC of {head} by {-lost.value:+.4f} "
             f"({-lost.high:+.4f} to {-lost.low:+.4f}) against the trained network."
         )
+    if not any(hurt(certificate.groups)):
+        yield from (f"{line[0].upper()}{line[1:]}." for line in worst(certificate.groups))
     if certificate.beside:
         yield from (f"{line[0].upper()}{line[1:]}." for line in proven_beside(certificate.beside))
     for artifact in certificate.artifacts:
         yield (
             f"{artifact.artifact}: every probability within {artifact.largest_error:.1g} of the trained network's in "
-            f"{artifact.compared} comparisons ({artifact.runtime})."
+            f"{artifact.compared} comparisons ({artifact.runtime})"
+            + (f"; {said}." if (said := steadied(artifact)) else ".")
         )

@@ -14,6 +14,7 @@ from nearsight.manifest import Manifest
 from nearsight_export.bounds import DECIDABLE, bound
 from nearsight_export.errors import CertificateError
 from nearsight_export.exam import DRIFT_STEPS, Exam, Paper
+from nearsight_export.noise import broken, measured
 from nearsight_export.ort import REFUSALS
 from nearsight_export.replay import replayed, streamed
 from nearsight_export.reports import Certified, HeadFigures, LengthFigures
@@ -23,6 +24,7 @@ from nearsight_training.metrics import auc, expected_calibration_error
 __all__ = ["RUNTIMES", "certified", "examined", "held", "source_error"]
 
 Floats = NDArray[np.float32]
+_LATE_STEPS = 1000
 # by a member's suffix: the SDK's name and the package
 RUNTIMES = {"tflite": ("litert", "ai-edge-litert"), "onnx": ("onnx", "onnxruntime")}
 
@@ -54,6 +56,7 @@ def held(figures: Certified) -> None:
             raise CertificateError(
                 f"{figures.artifact} ({figures.runtime}): {name} is {value:.3g} where at most {limit:g} is allowed: "
                 "no bundle was written; pass another --variant, or --only so that no variant but the bundle's must hold"
+                + (f"; {place}" if figures.noise and (place := broken(figures.noise)) else "")
             )
 
 
@@ -79,6 +82,7 @@ def _examined_step(
     replay = replayed(backend, exam.trunk, exam.histories)
     found = np.concatenate([replay.heads, replay.asked])
     apart = found - exam.expected
+    stream = streamed(backend, exam.trunk, *exam.stream) - exam.expected_stream
     return Certified(
         artifact=artifact,
         runtime=f"{package} {metadata.version(package)}",
@@ -86,7 +90,9 @@ def _examined_step(
         largest_error=_largest(apart),
         mean_error=float(np.abs(apart).mean()),
         heads={paper.head.name: _head(paper, found, exam.expected, None) for paper in exam.papers},
-        drift=_largest(streamed(backend, exam.trunk, *exam.stream) - exam.expected_stream),
+        drift=_largest(stream),
+        late_drift=_largest(stream[-_LATE_STEPS:]),
+        noise=measured(member, content, exam),
         vectors=differences(vectors, manifest, backend),
         lengths=tuple(_by_length(exam, found)),
         bound=bound(artifact),

@@ -15,13 +15,15 @@ class ExportConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Which model is made and what the bundle carries.
 
     `variant` is the bundle's precision, `variants` all that are made, proven and kept in the run for benchmarks.
-    `passes` are what the network goes through before. `members` are the graphs that the bundle carries; `step.npz`
-    among them lets the SDK run without any runtime. `name` is the run's where it is None.
+    `passes` are what the network goes through before, and `largest_loss` is how much of a head's AUC they and the
+    precision may cost against the trained network, beyond what chance explains. `members` are the graphs that the
+    bundle carries; `step.npz` among them lets the SDK run without any runtime. `name` is the run's where it is None.
     """
 
     variant: str = "int8"
     variants: tuple[str, ...] = tuple(VARIANTS)
     passes: tuple[Pass, ...] = RECIPES["balanced"].passes
+    largest_loss: float = 0.002
     members: tuple[str, ...] = MEMBERS
     name: str | None = None
     seed: int = 1
@@ -37,6 +39,10 @@ class ExportConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                 raise InputError(f"a variant must be one of {', '.join(VARIANTS)}, received {variant!r}")
         if self.variant not in self.variants:
             raise InputError(f"the bundle's variant {self.variant} must be among those that are made: add it")
+        if not 0 < self.largest_loss < 0.5:
+            raise InputError(
+                f"the largest loss of AUC must lie between 0 and 0.5, received {self.largest_loss}: pass one like 0.002"
+            )
         known = (*MEMBERS, NUMPY)
         strange = [member for member in self.members if member not in known]
         if strange or not any(member.startswith("step") for member in self.members):

@@ -19,6 +19,7 @@ __all__ = ["DRIFT_STEPS", "Exam", "Paper"]
 Floats = NDArray[np.float32]
 DRIFT_STEPS = 10_000
 _MOST_EVENTS = 100_000
+_REPLAYED, _PROBED = 2000, 128  # events, of which so many are drawn to look into a step
 _SCORED_WINDOWS, _OTHER_WINDOWS = 1000, 500
 
 
@@ -45,7 +46,7 @@ class Exam:
         seed: int,
     ) -> None:
         self.trunk, self.heads, self.cutoff, self.seed, self.window = trunk, heads, cutoff, seed, window
-        self.histories = histories.limited(_MOST_EVENTS, seed)
+        self.histories, self.weights = histories.limited(_MOST_EVENTS, seed), weights
         self.reference = NumpyBackend(weights, trunk)
 
     @cached_property
@@ -86,6 +87,14 @@ class Exam:
     def expected_stream(self) -> Floats:
         """The reference's heads over the stream."""
         return streamed(self.reference, self.trunk, *self.stream)
+
+    @cached_property
+    def probe(self) -> tuple[NDArray[np.int32], Floats, Floats]:
+        """Real rows `(n, K)`, `(n, N)` with the states `(n, S)` that the reference has when it meets them."""
+        few = self.histories.limited(_REPLAYED, self.seed)
+        states = replayed(self.reference, self.trunk, few, keep=True).states
+        drawn = np.random.default_rng(self.seed).permutation(len(states))[:_PROBED]
+        return few.codes[drawn], few.numbers[drawn], states[drawn]
 
     def _paper(self, head: BinaryHead) -> Paper:
         events = len(self.histories.codes)

@@ -5,14 +5,26 @@ from collections.abc import Sequence
 from typing import Any
 
 import flatbuffers
+import msgspec
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-__all__ = ["foreign_operators", "operators", "tidied"]
+__all__ = ["Operator", "Tensor", "constants", "foreign_operators", "operations", "operators", "tidied"]
 
 _IDENTIFIER = b"TFL3"
 _ALIGNMENT = 16  # bytes; the schema's `force_align` of a buffer, which the Python generator doesn't know of
+_KINDS: dict[int, np.dtype[Any]] = {
+    schema.TensorType.FLOAT32: np.dtype("<f4"),
+    schema.TensorType.FLOAT16: np.dtype("<f2"),
+    schema.TensorType.INT8: np.dtype("i1"),
+    schema.TensorType.INT16: np.dtype("<i2"),
+    schema.TensorType.INT32: np.dtype("<i4"),
+    schema.TensorType.INT64: np.dtype("<i8"),
+}
+_FLOATS = (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16)
+_PACKED = {schema.TensorType.INT4: 4, schema.TensorType.INT2: 2}  # bits of each number, several to a byte
+_KIND_NAMES = {value: name.lower() for name, value in vars(schema.TensorType).items() if isinstance(value, int)}
 _BUILTIN_NAMES = {
     value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int) and name.isupper()
 }
@@ -25,9 +37,91 @@ def operators(content: bytes) -> Counter[str]:
     return Counter(names[operator.opcodeIndex] for graph in model.subgraphs for operator in graph.operators or ())
 
 
+class Tensor(msgspec.Struct, frozen=True):
+    """A tensor of a TFLite file: its shape (a free dimension counts as one), its type, and whether the file holds it.
+
+    `is_number` says that it isn't an index or a shape: a float, or an integer with a scale.
+    """
+
+    shape: tuple[int, ...]
+    kind: str
+    is_constant: bool
+    is_number: bool
+
+
+class Operator(msgspec.Struct, frozen=True):
+    """An operator and its tensors; inputs that are left out are missing."""
+
+    name: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+
+def operations(content: bytes) -> list[Operator]:
+    """A TFLite file's operators in the order in which they run; the first subgraph's."""
+    model = schema.ModelT.InitFromPackedBuf(content)
+    graph, names = model.subgraphs[0], [_operator_name(code) for code in model.operatorCodes]
+    tensors = [_tensor(model, tensor) for tensor in graph.tensors]
+    return [
+        Operator(
+            names[each.opcodeIndex],
+            tuple(tensors[place] for place in each.inputs if place >= 0),
+            tuple(tensors[place] for place in each.outputs),
+        )
+        for each in graph.operators
+    ]
+
+
+def _tensor(model: Any, tensor: Any) -> Tensor:
+    shape = () if tensor.shape is None else tuple(int(abs(size)) for size in tensor.shape)
+    is_scaled = tensor.quantization is not None and tensor.quantization.scale is not None
+    kind = _KIND_NAMES[tensor.type]
+    is_constant = model.buffers[tensor.buffer].data is not None
+    return Tensor(shape, kind, is_constant, kind.startswith("float") or is_scaled)
+
+
 def foreign_operators(content: bytes) -> list[str]:
     """The operators that a runtime with built-in kernels alone can't run, sorted; Flex operators belong to them."""
     return sorted(name for name in operators(content) if name.startswith("CUSTOM"))
+
+
+def constants(content: bytes) -> dict[int, tuple[NDArray[np.float32], int, bool]]:
+    """The tensors that a TFLite file holds, by their numbers.
+
+    They are dequantised, with how many bits each number has in the file and whether it is a float there.
+    """
+    model = schema.ModelT.InitFromPackedBuf(content)
+    tensors = model.subgraphs[0].tensors
+    held = {number: (tensor, model.buffers[tensor.buffer].data) for number, tensor in enumerate(tensors)}
+    return {
+        number: (*_dequantised(tensor, np.asarray(data, np.uint8)), tensor.type in _FLOATS)
+        for number, (tensor, data) in held.items()
+        if data is not None and tensor.shape is not None and (tensor.type in _KINDS or tensor.type in _PACKED)
+    }
+
+
+def _dequantised(tensor: Any, data: NDArray[np.uint8]) -> tuple[NDArray[np.float32], int]:
+    bits = _PACKED.get(tensor.type) or 8 * _KINDS[tensor.type].itemsize
+    array = _unpacked(data, bits) if bits < 8 else data.view(_KINDS[tensor.type])
+    found = array[: int(np.prod(tensor.shape))].reshape(tensor.shape).astype(np.float32)
+    told = tensor.quantization
+    if told is None or told.scale is None:
+        return found, bits
+    along = [1] * found.ndim
+    if len(told.scale) > 1:
+        along[told.quantizedDimension] = len(told.scale)
+    zero = np.zeros(1) if told.zeroPoint is None else np.asarray(told.zeroPoint)
+    zero = np.broadcast_to(zero, len(told.scale)).reshape(along)
+    scale = np.asarray(told.scale, np.float32).reshape(along)
+    return ((found - zero) * scale).astype(np.float32), bits
+
+
+def _unpacked(data: NDArray[np.uint8], bits: int) -> NDArray[np.int8]:
+    """Signed numbers of 2 or 4 bits, the lowest bits of each byte first."""
+    shifts = np.arange(0, 8, bits, dtype=np.uint8)
+    raw = (data[:, None] >> shifts & (2**bits - 1)).astype(np.int8).ravel()
+    signed: NDArray[np.int8] = np.where(raw >= 2 ** (bits - 1), raw - 2**bits, raw).astype(np.int8)
+    return signed
 
 
 def tidied(content: bytes) -> bytes:

@@ -9,8 +9,10 @@ from nearsight.errors import BundleError
 from nearsight.manifest import Manifest
 from nearsight_export.beside import offered, proven_beside
 from nearsight_export.disclosure import told
+from nearsight_export.fairness import worst
 from nearsight_export.questions import duration, percent, question, reads
 from nearsight_export.reports import Certificate
+from nearsight_export.steadiness import steadied
 from nearsight_export.variants import PRECISIONS
 
 __all__ = ["Description", "Part", "inspect"]
@@ -118,13 +120,18 @@ def _proof(content: bytes) -> list[str]:
     ground = f"{found.histories} held-out histories with {found.events} events and {found.questions} questions"
     lines = [f"on {ground}, where the step equals the trained network within {found.source_error:.1g}"]
     for artifact in found.artifacts:
+        step = f"; {said}" if (said := steadied(artifact)) else ""
         flipped = max((head.flipped for head in artifact.heads.values()), default=0.0)
         lines.append(
             f"{artifact.artifact} lies within {artifact.largest_error:.1g} (allowed {artifact.bound.error:g}), "
-            f"flips {percent(flipped)} of decisions ({artifact.runtime})"
+            f"flips {percent(flipped)} of decisions ({artifact.runtime}){step}"
         )
     for head, lost in found.lost_auc.items():
-        lines.append(f"compression changed the AUC of {head} by {-lost.value:+.4f}")
+        lines.append(
+            f"compression changed the AUC of {head} by {-lost.value:+.4f} "
+            f"({-lost.high:+.4f} to {-lost.low:+.4f}), where {-found.largest_loss:+g} is allowed"
+        )
+    lines += worst(found.groups)
     if found.beside:
         lines += proven_beside(found.beside)
     if found.audit:

@@ -1,5 +1,6 @@
 """The ONNX graphs of a model: the step and the window."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,16 @@ from nearsight_export.recording import OnnxOps, Recorder
 __all__ = ["step_model", "window_model"]
 
 
-def step_model(trunk: Trunk, weights: Weights) -> bytes:
-    """`codes (B, K), numbers (B, N), state (B, S)` → `heads, embedding, next_state` with a free batch size."""
+def step_model(trunk: Trunk, weights: Weights, body: Callable[..., Any] = step) -> bytes:
+    """`codes (B, K), numbers (B, N), state (B, S)` → `heads, embedding, next_state` with a free batch size.
+
+    `body` computes them.
+    """
     recorder = Recorder()
     codes = recorder.input("codes", np.int32, ("batch", len(trunk.code_sizes)))
     numbers = recorder.input("numbers", np.float32, ("batch", trunk.numbers))
     state = recorder.input("state", np.float32, ("batch", trunk.state_size))
-    values = step(OnnxOps(), trunk, weights, codes, numbers, state)
+    values = body(OnnxOps(), trunk, weights, codes, numbers, state)
     names = {"heads": trunk.outputs, "embedding": trunk.units, "next_state": trunk.state_size}
     outputs = zip(names.items(), values, strict=True)
     return _content(recorder.model({name: (value, ("batch", width)) for (name, width), value in outputs}))

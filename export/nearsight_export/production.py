@@ -18,6 +18,7 @@ from nearsight_export.disclosure import outlined
 from nearsight_export.errors import ConversionError
 from nearsight_export.exam import Exam
 from nearsight_export.export import Exported
+from nearsight_export.groups import costs, partings
 from nearsight_export.index import ARTIFACTS, INDEX, Artifact, Index, gzipped
 from nearsight_export.packing import bundled, manifest_of, npz, packed
 from nearsight_export.passes.cache import Cache
@@ -93,12 +94,15 @@ class Production:
         proof = proven(files, exam, trained_answers(source, exam.histories), manifest, vectors, self.progress)
         chosen = list(bundled(config).values())
         before, after = self._trained(exam.histories), shipped(exam, chosen[0], files[chosen[0]])
-        lost = lost_auc(exam, before, chosen[0], after)
+        lost = lost_auc(exam, before, chosen[0], after, config.largest_loss)
+        groups = costs(exam, partings(run.spec, self.run.beside, exam.histories, before), before, after)
         beside = compared(exam, before, self.run.beside, after, run.beside)
         self.progress.start("Auditing", 1)
         audit = audited(run, run.heads, self.histories, chosen[0], files[chosen[0]])
         self.progress.finish(outlined(audit))
-        certificate = certificate_of(exam, proof, source.reports, lost, chosen, beside, audit)
+        certificate = certificate_of(
+            exam, proof, source.reports, lost, config.largest_loss, chosen, groups, beside, audit
+        )
         index = _index(manifest.model, source, files, proof, failures)
         write_bundle(out, packed(manifest, source, files, vectors, certificate, config))
         self._keep(index, source, files)

@@ -1,6 +1,6 @@
 """Proves a model's artifacts, one after the other, and that compression cost no more AUC than it may."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -14,14 +14,13 @@ from nearsight_export.certificate import RUNTIMES, certified, source_error
 from nearsight_export.errors import CertificateError
 from nearsight_export.exam import Exam
 from nearsight_export.replay import Replay, replayed
-from nearsight_export.reports import Audit, BesideFigures, Certificate, Certified, PassReport
+from nearsight_export.reports import Audit, BesideFigures, Certificate, Certified, GroupFigures, PassReport
 from nearsight_training.metrics import Interval, auc, paired_difference
 from nearsight_training.progress import SILENT, Progress
 
-__all__ = ["LARGEST_LOSS", "Proof", "certificate_of", "losses", "lost_auc", "proven", "shipped"]
+__all__ = ["Proof", "certificate_of", "losses", "lost_auc", "proven", "shipped"]
 
 Floats = NDArray[np.float32]
-LARGEST_LOSS = 0.002  # of AUC against the trained network, beyond what chance explains
 _DRAWS = 200
 
 
@@ -62,18 +61,18 @@ def shipped(exam: Exam, artifact: str, content: bytes) -> Replay:
     return replayed(backend, exam.trunk, exam.histories)
 
 
-def lost_auc(exam: Exam, before: Replay, artifact: str, after: Replay) -> dict[str, Interval]:
+def lost_auc(exam: Exam, before: Replay, artifact: str, after: Replay, largest_loss: float) -> dict[str, Interval]:
     """How much lower a step artifact scores than the trained network ahead of any pass, by head.
 
     Given are the replays `before` any pass and `after` all, of the artifact. The intervals of 95 % are over users.
-    Raises `CertificateError` where a whole interval lies above 0.002.
+    Raises `CertificateError` where a whole interval lies above `largest_loss`.
     """
     lost = losses(exam, before, after)
     for name, interval in lost.items():
-        if interval.low > LARGEST_LOSS:
+        if interval.low > largest_loss:
             raise CertificateError(
                 f"{artifact}: {name} loses {interval.value:.4f} of AUC against the trained network where at most "
-                f"{LARGEST_LOSS} is allowed: no bundle was written; pass a lower --sparsity (0 prunes nothing), a "
+                f"{largest_loss:g} is allowed: no bundle was written; pass a lower --sparsity (0 prunes nothing), a "
                 "recipe with a larger network, or another --variant"
             )
     return lost
@@ -97,7 +96,9 @@ def certificate_of(
     proof: Proof,
     passes: tuple[PassReport, ...],
     lost: Mapping[str, Interval],
+    largest_loss: float,
     chosen: Sequence[str],
+    groups: Iterable[GroupFigures] = (),
     beside: BesideFigures | None = None,
     audit: Audit | None = None,
 ) -> Certificate:
@@ -109,6 +110,8 @@ def certificate_of(
         source_error=proof.source_error,
         passes=passes,
         lost_auc=dict(lost),
+        largest_loss=largest_loss,
+        groups=tuple(groups),
         artifacts=tuple(proof.artifacts[artifact] for artifact in chosen),
         beside=beside,
         audit=audit,

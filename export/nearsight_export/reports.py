@@ -14,9 +14,11 @@ __all__ = [
     "Certificate",
     "Certified",
     "Disclosure",
+    "GroupFigures",
     "HeadFigures",
     "LengthFigures",
     "Membership",
+    "Noise",
     "PassReport",
     "Tensor",
     "ToldEvent",
@@ -84,12 +86,26 @@ class LengthFigures(msgspec.Struct, frozen=True, kw_only=True):
     calibration_error: float
 
 
+class Noise(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a step's tensors lie from the float32 reference's: signal-to-noise ratios in decibels, 120 at most.
+
+    `weights` are those of each weight that the file holds in its own shape, and `due` what rounding to the file's bits
+    leaves of it. `signals` are those of the tensors within a step in the order in which it computes them, on real
+    events that meet the reference's states.
+    """
+
+    weights: dict[str, float]
+    due: dict[str, float]
+    signals: dict[str, float]
+
+
 class Certified(msgspec.Struct, frozen=True, kw_only=True):
     """What was found of one artifact, and the bound that it was held to.
 
     `largest_error` and `mean_error` are of probabilities, over `compared` decisions (after each event and to each
     question for a step graph, at the ends of drawn windows for a window graph). `drift` is the largest error in 10,000
-    single steps without an end, `vectors` the differences on the conformance vectors; both None for window graphs.
+    single steps without an end and `late_drift` that in the last 1,000 of them, `vectors` the differences on the
+    conformance vectors and `noise` those of its tensors; all None for window graphs.
     """
 
     artifact: str
@@ -99,6 +115,8 @@ class Certified(msgspec.Struct, frozen=True, kw_only=True):
     mean_error: float
     heads: dict[str, HeadFigures]
     drift: float | None = None
+    late_drift: float | None = None
+    noise: Noise | None = None
     vectors: Difference | None = None
     lengths: tuple[LengthFigures, ...] = ()
     bound: Bound
@@ -107,12 +125,14 @@ class Certified(msgspec.Struct, frozen=True, kw_only=True):
 class BesideFigures(msgspec.Struct, frozen=True, kw_only=True):
     """The bundle's step graph beside the trained network, on all that isn't a head; None where the model lacks it.
 
-    `other_segment` is the share of users whose last segment differs, `flagged` that of users ever flagged as unusual
-    (of those with two events or more) and `flagged_by_one` that of users whom only one of both flags.
+    `other_segment` is the share of users whose last segment differs, and `own_users` the smallest share that those
+    whom the trained network puts there too have of a segment's users. `flagged` is the share of users ever flagged as
+    unusual (of those with two events or more) and `flagged_by_one` that of users whom only one of both flags.
     """
 
     users: int
     other_segment: float | None = None
+    own_users: float | None = None
     flagged: float | None = None
     flagged_by_one: float | None = None
 
@@ -173,13 +193,33 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     disclosure: Disclosure | None
 
 
+class GroupFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What compression costs a group of users in one head's answers.
+
+    `lost_auc` is how much lower the shipped graph's AUC within the group is than the trained network's ahead of any
+    pass, `lost_nats` how much higher its log loss, `flipped` the share of decisions that change sides of the threshold.
+    `more_auc` and `more_nats` are how much more that is than the groups of its kind lose on average. The intervals of
+    95 % hold for all groups of a head together.
+    """
+
+    head: str
+    group: str
+    users: int
+    lost_auc: Interval
+    more_auc: Interval
+    lost_nats: Interval
+    more_nats: Interval
+    flipped: float
+
+
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     """The proof that a bundle carries.
 
     It was computed on `histories` held-out histories with `events` events and `questions` questions, none of which is
     in the bundle. `passes` say what was done to the trained network, `source_error` is the largest difference between
     the outcome and the float32 step that the artifacts are compared with. `lost_auc` is, by head, how much lower the
-    bundle's step graph scores than the trained network before any pass, with a 95 % interval over users. `audit`
+    bundle's step graph scores than the trained network before any pass, with a 95 % interval over users, of which more
+    than `largest_loss` isn't allowed; `groups` say the same of groups of users that are large enough to tell. `audit`
     attacks that graph and its states.
     """
 
@@ -190,6 +230,8 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     source_error: float
     passes: tuple[PassReport, ...] = ()
     lost_auc: dict[str, Interval]
+    largest_loss: float = 0.002
+    groups: tuple[GroupFigures, ...] = ()
     artifacts: tuple[Certified, ...]
     beside: BesideFigures | None = None
     audit: Audit | None = None

@@ -63,15 +63,16 @@ class TensorOps:
         return tf.nn.softmax(x)
 
 
-def step_function(trunk: Trunk, weights: Weights) -> Traced:
+def step_function(trunk: Trunk, weights: Weights, body: Callable[..., Any] = step) -> Traced:
     """The step as a concrete function with a free batch size.
 
-    `codes (B, K) int32, numbers (B, N) float32, state (B, S) float32` → `heads`, `embedding`, `next_state`.
+    `codes (B, K) int32, numbers (B, N) float32, state (B, S) float32` → `heads`, `embedding`, `next_state`, as `body`
+    computes them.
     """
     state = tf.TensorSpec((None, trunk.state_size), tf.float32, "state")
 
     def call(codes: Any, numbers: Any, state: Any) -> dict[str, Any]:
-        answers, embedding, next_state = step(TensorOps(), trunk, weights, codes, numbers, state)
+        answers, embedding, next_state = body(TensorOps(), trunk, weights, codes, numbers, state)
         return {"heads": answers, "embedding": embedding, "next_state": next_state}
 
     return _traced(call, [*_row_specs(trunk, (None,)), state], tf.Module())

@@ -1,6 +1,7 @@
 """A made-up benchmark: figures of the right size that nobody measured, for the page and the verdict."""
 
 from nearsight.trunk import Activation, Trunk
+from nearsight_benchmarks.cost import Cost
 from nearsight_benchmarks.host import Host
 from nearsight_benchmarks.market import Kind, Market, Place
 from nearsight_benchmarks.results import Entry, Footprint, Protocol, Ratio, Results, Throughput, Weight
@@ -8,6 +9,7 @@ from nearsight_benchmarks.timing import Latency
 from nearsight_export.bounds import bound
 from nearsight_export.index import Artifact, Index
 from nearsight_export.reports import Certified, HeadFigures, PassReport, Tensor
+from nearsight_export.work import Work
 from nearsight_training.metrics import Interval
 
 
@@ -98,6 +100,17 @@ MARKET = Market(
     explained=0.61, stability=0.93, silhouette=0.47, moves=0.13,
 )  # fmt: skip
 
+COSTS = (
+    Cost(
+        entry="step int8 · LiteRT",
+        work=Work(
+            computes=17, moves=19, multiplications={"int8": 70_016, "fp32": 100},
+            weight_bytes={"int8": 70_016, "fp32": 2272}, activation_bytes=43_736,
+        ),
+        arithmetic_us=0.25, memory_us=0.8, call_us=1.0, operators_us=0.9, p50_us=4.0,
+    ),
+)  # fmt: skip
+
 
 FIGURES = HeadFigures(
     decisions=4664, flipped=0.01, auc=0.7, auc_change=-0.0003, calibration_error=None, calibration_change=None,
@@ -139,7 +152,7 @@ def results(**changes: object) -> Results:
         "ratios": (Ratio(fast=OBSERVED[1].name, slow="window 128 fp32 · ONNX Runtime", times=18.2),),
         "differences": {"LightGBM": Interval(-0.002, -0.006, 0.003)},
         "throughput": (Throughput(runtime=LITERT, events_per_second=350_000.0, events=60_000, repeats=3),),
-        "market": MARKET, "index": INDEX,
+        "market": MARKET, "index": INDEX, "costs": COSTS,
         "skipped": {"tflite-runtime": "it can't share a process with TensorFlow"}, "host": HOST, "protocol": PROTOCOL,
         "caveats": ("Made up.",), "command": "nearsight bench runs/demo", **changes,
     }  # fmt: skip

@@ -92,6 +92,19 @@ def test_everybody_is_timed_weighed_and_scored(results):
     assert heaviest == "Keras model(x), window 16"
 
 
+def test_every_step_of_a_runtime_is_held_against_the_machine(results):
+    """int8-full has no ONNX graph, and NumPy's steps are of no file."""
+    assert {cost.entry for cost in results.costs} == {
+        *(f"step {variant} · LiteRT" for variant in ("fp32", "fp16", "int8", "int8-full")),
+        *(f"step {variant} · ONNX Runtime" for variant in ("fp32", "int8")),
+    }
+    for cost in results.costs:
+        assert cost.p50_us == results.entry(cost.entry).latency.p50_us
+        assert sum(cost.work.multiplications.values()) > 0
+        assert cost.bound_us > 0
+    assert set(results.machine.limits) == {"litert", "onnx"}
+
+
 def test_scores_are_those_of_a_replay_through_the_sdk(results, run_path, bundle_path):
     """An oracle of another kind: each user's events one by one through a session, and the question put to it."""
     test = load_histories(run_path).select(SPLITS.index("test"))

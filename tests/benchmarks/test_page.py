@@ -66,7 +66,7 @@ def test_the_page_loads_nothing(html, page):
 
 def test_tables_can_be_read_aloud(page):
     tags = [tag for tag, _ in page.tags]
-    assert tags.count("table") == tags.count("caption") == 8
+    assert tags.count("table") == tags.count("caption") == 9
     assert all("scope" in attributes for tag, attributes in page.tags if tag == "th")
     assert all(
         attributes.get("aria-label") or "aria-hidden" in attributes for tag, attributes in page.tags if tag == "svg"
@@ -89,6 +89,16 @@ def test_segments_have_a_row_each_and_a_map(html, page):
     assert "40 test users" in section
     assert section.count("<svg") == 2
     assert "Market segmentation" not in render(invented.results(market=None))
+
+
+def test_steps_stand_beside_the_machines_limit(html):
+    section = html.partition("<h2>How far from the machine's limit</h2>")[2].partition("<h2>")[0]
+    assert (
+        '<tr class="pick"><th scope="row">step int8 · LiteRT</th><td>70,116</td><td>72.3</td><td>43.7</td>' in section
+    )
+    assert "<td>36</td><td>0.80 µs</td><td>1.0 µs</td><td>0.9 µs</td><td>4.0 µs</td><td>5.0 times</td></tr>" in section
+    assert section.count("<li>step int8 · LiteRT takes 4.0 µs, 5.0 times what reading its weights needs at best") == 1
+    assert "limit</h2>" not in render(invented.results(costs=()))
 
 
 def test_the_pick_is_labelled_in_both_plots(html):

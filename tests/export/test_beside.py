@@ -12,6 +12,8 @@ from nearsight.segment import Segments
 from nearsight.session import Model
 from nearsight_export.anchoring import compared
 from nearsight_export.beside import judged, offered, outlined, proven_beside
+from nearsight_export.errors import CertificateError
+from nearsight_export.proof import shipped
 from nearsight_export.replay import replayed
 from nearsight_training.beside import Beside, Segmentation, Vigilance
 from nearsight_training.metrics import Interval
@@ -21,8 +23,13 @@ RATE = Interval(0.25, 0.2, 0.3)
 
 
 @pytest.fixture(scope="module")
-def embeddings(made):
-    return replayed(NumpyBackend(made.weights, made.run.trunk), made.run.trunk, made.exam.histories).embeddings
+def before(made):
+    return replayed(NumpyBackend(made.weights, made.run.trunk), made.run.trunk, made.exam.histories)
+
+
+@pytest.fixture(scope="module")
+def embeddings(before):
+    return before.embeddings
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +58,15 @@ def manifest(made, beside):
     return msgspec.structs.replace(
         made.manifest, segments=beside.segmentation.segments, average=beside.average, alarm=beside.vigilance.alarm
     )
+
+
+def shifted_offset(segments, embeddings):
+    """The first segment draws in the users who are nearest to it, a few of each other one's."""
+    scores = (
+        np.array([[*each.weights, each.offset] for each in segments]) @ np.c_[embeddings, np.ones(len(embeddings))].T
+    )
+    lead = np.sort((scores[1:].max(0) - scores[0])[scores.argmax(0) > 0])[4]
+    return (msgspec.structs.replace(segments[0], offset=segments[0].offset + lead + 1e-3), *segments[1:])
 
 
 def events_of(histories, user):
@@ -91,30 +107,38 @@ def test_every_runtime_assigns_the_same_segment(made, manifest, runtime, artifac
     assert apart.mean() <= differ
 
 
-def test_a_comparison_counts_users_in_other_segments_and_other_alarms(made, beside):
-    before = NumpyBackend(made.weights, made.run.trunk)
-    same = compared(made.exam, before, beside, beside, "fp32/step.tflite", made.files["fp32/step.tflite"])
+def test_a_comparison_counts_users_in_other_segments_and_other_alarms(made, beside, before):
+    after = shipped(made.exam, "fp32/step.tflite", made.files["fp32/step.tflite"])
+    same = compared(made.exam, before, beside, after, beside)
     assert (same.other_segment, same.flagged_by_one) == (0.0, 0.0)
     assert same.users == len(made.exam.histories)
-    turned = beside.segmentation.segments[::-1]
+    assert same.own_users == 1.0
+    shifted = shifted_offset(beside.segmentation.segments, before.embeddings)
     other = msgspec.structs.replace(
         beside,
-        segmentation=msgspec.structs.replace(beside.segmentation, segments=turned),
+        segmentation=msgspec.structs.replace(beside.segmentation, segments=shifted),
         vigilance=msgspec.structs.replace(
             beside.vigilance, alarm=msgspec.structs.replace(made_up.ALARM, threshold=100.0)
         ),
     )
-    found = compared(made.exam, before, beside, other, "fp32/step.tflite", made.files["fp32/step.tflite"])
-    middle = Segments(turned).places(replayed(before, made.run.trunk, made.exam.histories).embeddings) == 1
-    assert found.other_segment == pytest.approx(1 - middle.mean())
+    found = compared(made.exam, before, beside, after, other)
+    old, new = (Segments(each).places(before.embeddings) for each in (beside.segmentation.segments, shifted))
+    assert 0 < found.other_segment == pytest.approx((old != new).mean())
+    assert found.own_users == pytest.approx(min((old[new == place] == place).mean() for place in set(new)))
     assert (found.flagged, found.flagged_by_one) == (0.0, pytest.approx(same.flagged))
-    assert compared(made.exam, before, Beside(), Beside(), "fp32/step.tflite", b"") is None
+    assert compared(made.exam, before, Beside(), after, Beside()) is None
 
 
-def test_flagged_users_are_those_whom_a_session_flags(made, manifest, beside):
-    before = NumpyBackend(made.weights, made.run.trunk)
-    found = compared(made.exam, before, beside, beside, "fp32/step.tflite", made.files["fp32/step.tflite"])
-    insight = Insight(manifest, Model(before, manifest))
+def test_a_segment_of_strangers_is_refused(made, beside, before):
+    """The first and the last segment change names, so that nobody in either is their own."""
+    turned = msgspec.structs.replace(beside.segmentation, segments=beside.segmentation.segments[::-1])
+    with pytest.raises(CertificateError, match=r"0 % of the users in the segment 'kind [02]'.*at least 50 %"):
+        compared(made.exam, before, beside, before, msgspec.structs.replace(beside, segmentation=turned))
+
+
+def test_flagged_users_are_those_whom_a_session_flags(made, manifest, beside, before):
+    found = compared(made.exam, before, beside, before, beside)
+    insight = Insight(manifest, Model(NumpyBackend(made.weights, made.run.trunk), manifest))
     flagged = []
     for user in np.flatnonzero(made.exam.histories.lengths > 1):
         session = insight.session()
@@ -140,9 +164,9 @@ def test_a_bundle_says_what_it_offers(manifest, beside, made):
     assert [each.split(" (")[0] for each in short] == ["Segments of users", "Unusual users: 25 %"], short
 
 
-def test_a_certificate_says_how_many_users_change(made, beside):
-    before = NumpyBackend(made.weights, made.run.trunk)
-    figures = compared(made.exam, before, beside, beside, "int8/step.tflite", made.files["int8/step.tflite"])
+def test_a_certificate_says_how_many_users_change(made, beside, before):
+    after = shipped(made.exam, "int8/step.tflite", made.files["int8/step.tflite"])
+    figures = compared(made.exam, before, beside, after, beside)
     first, second = proven_beside(figures)
     assert first.startswith("compression puts ")
     assert "of ordinary users as unusual" in second

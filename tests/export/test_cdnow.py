@@ -42,7 +42,8 @@ def test_the_default_step_is_small_and_as_good(exported):
     assert step.bytes <= 90_000
     assert abs(step.certified.heads["buys again"].auc_change) <= 0.002
     assert exported[0].certificate.lost_auc["buys again"].low <= 0.002
-    assert step.certified.drift <= 0.05
+    assert step.certified.late_drift <= step.certified.drift <= 0.05
+    assert {group.head for group in exported[0].certificate.groups} <= {"buys again"}
 
 
 def test_every_test_customer_was_compared(exported):

@@ -12,7 +12,7 @@ from nearsight_export import onnx_graphs
 from nearsight_export.bounds import bound
 from nearsight_export.certificate import certified, examined, held, source_error
 from nearsight_export.errors import CertificateError
-from nearsight_export.proof import lost_auc, proven
+from nearsight_export.proof import lost_auc, proven, shipped
 from nearsight_export.recording import OnnxOps
 from nearsight_export.replay import replayed
 from nearsight_training.run import load_weights
@@ -158,13 +158,24 @@ def test_lengths_cover_every_decision_once(made):
 
 
 def test_compression_that_costs_too_much_is_refused(made, run_path):
-    before = NumpyBackend(made.weights, made.run.trunk)
-    sound = lost_auc(made.exam, before, STEP, made.files[STEP])
+    before = replayed(NumpyBackend(made.weights, made.run.trunk), made.run.trunk, made.exam.histories)
+    sound = lost_auc(made.exam, before, STEP, shipped(made.exam, STEP, made.files[STEP]), 0.002)
     assert abs(sound["purchase"].value) < 1e-4
     backwards = {**load_weights(run_path), "head_kernel": -load_weights(run_path)["head_kernel"]}
     content = onnx_graphs.step_model(made.run.trunk, calibrated(backwards, made.run.heads))
     with pytest.raises(CertificateError, match="of AUC against the trained network"):
-        lost_auc(made.exam, before, STEP, content)
+        lost_auc(made.exam, before, STEP, shipped(made.exam, STEP, content), 0.002)
+
+
+def test_what_compression_may_cost_is_the_developers_choice(made):
+    """Answers by chance cost all of the AUC above one half; who allows that gets it."""
+    before = replayed(NumpyBackend(made.weights, made.run.trunk), made.run.trunk, made.exam.histories)
+    noisy = np.random.default_rng(0).random(before.heads.shape).astype(np.float32)
+    after = msgspec.structs.replace(before, heads=noisy)
+    lost = lost_auc(made.exam, before, STEP, after, 0.49)
+    assert 0.01 < lost["purchase"].low < 0.49
+    with pytest.raises(CertificateError, match=r"where at most 0\.01 is allowed"):
+        lost_auc(made.exam, before, STEP, after, 0.01)
 
 
 def test_a_specification_that_begins_anew_is_replayed_so(made):

@@ -115,6 +115,8 @@ def test_the_certificate_tells_figures_bounds_and_reasons(exported, bundle):
         assert len(entry.bound.reason) > 80
     assert found.source_error <= 1e-5
     assert set(found.lost_auc) == {"purchase", "cart"}
+    assert found.largest_loss == 0.002
+    assert found.groups == ()  # 80 test users are too few to tell
     assert [report.name for report in found.passes] == ["magnitude_pruning"]
 
 
@@ -143,6 +145,9 @@ def test_inspect_says_it_in_words_without_tensorflow(exported):
     assert re.search(r"int8/step\.tflite lies within 0\.\d+ \(allowed 0\.1\)", text)
     assert re.search(r"the strongest of 3 attacks .* with an AUC of 0\.\d{3} \(", text)
     assert re.search(r"tells, of [\d,]+ held-out states .* the last event in [\d.]+ %", text)
+    assert re.search(r"10,000 steps without an end stay within 0\.\d+, the last 1,000 of them within 0\.\d+; ", text)
+    assert re.search(r"the noisiest weight and tensor keep \w+ \d\d dB and \w+ \d\d dB\n", text)
+    assert re.search(r"changed the AUC of cart by [+-][\d.]+ \(.+\), where -0\.002 is allowed", text)
     assert "50 % of the weights of the convolution and the LSTM are zero" in text
     code = (
         "import sys; from nearsight_export.inspection import inspect; print(inspect(sys.argv[1])); "
@@ -304,6 +309,7 @@ def test_a_missing_variant_is_told_unless_the_bundle_needs_it(run_path, tmp_path
     [
         ({"variant": "int4"}, r"one of fp32, fp16, int8, int8-full, received 'int4'"),
         ({"variant": "fp16", "variants": ("fp32",)}, "must be among those that are made"),
+        ({"largest_loss": 0.0}, r"between 0 and 0\.5, received 0\.0"),
         ({"members": ("window.tflite",)}, "needs a step graph"),
         ({"members": ("step.tflite", "step.exe")}, "members are among"),
     ],

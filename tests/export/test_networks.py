@@ -11,6 +11,7 @@ from nearsight.backends.reference import NumpyBackend
 from nearsight_export.config import ExportConfig
 from nearsight_export.export import export
 from nearsight_export.making import Maker
+from nearsight_export.noise import broken
 from nearsight_export.passes.magnitude import pruned
 from nearsight_export.passes.model import Desk, Model
 from nearsight_export.samples import Samples
@@ -116,6 +117,11 @@ def test_a_run_ends_in_a_bundle_that_every_runtime_reads_and_resumes(run, tmp_pa
     out, members = tmp_path / "kind.nsight", (*MEMBERS, "step.npz")
     done = export(run, ExportConfig(variants=("int8",), passes=(), members=members), out)
     assert done.certificate.source_error <= 1e-5
+    for artifact in done.certificate.artifacts:
+        if artifact.noise is not None:
+            kernels = {name for name in load_run(run).trunk.weight_shapes if name.endswith("_kernel")}
+            assert kernels - {"spread_kernel"} <= set(artifact.noise.weights)  # that one works in training alone
+            assert broken(artifact.noise) == ""
     readings, blob = {}, None
     for runtime in ("numpy", "litert", "onnx"):
         insight = nearsight.load(out, runtime=runtime)
