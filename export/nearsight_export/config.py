@@ -4,7 +4,7 @@ import msgspec
 
 from nearsight.errors import InputError
 from nearsight_export.recipe import RECIPES, Pass
-from nearsight_export.variants import MEMBERS, VARIANTS
+from nearsight_export.variants import MEMBERS, USUAL, VARIANTS
 
 __all__ = ["ExportConfig"]
 
@@ -20,7 +20,7 @@ class ExportConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """
 
     variant: str = "int8"
-    variants: tuple[str, ...] = tuple(VARIANTS)
+    variants: tuple[str, ...] = USUAL
     passes: tuple[Pass, ...] = RECIPES["balanced"].passes
     members: tuple[str, ...] = MEMBERS
     name: str | None = None

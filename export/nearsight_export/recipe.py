@@ -1,6 +1,7 @@
 """A recipe: which passes a network goes through on its way into a bundle, and at which precision it ships."""
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -8,7 +9,7 @@ from nearsight.errors import InputError
 from nearsight_export.variants import VARIANTS
 from nearsight_training.misreading import misread
 
-__all__ = ["RECIPES", "MagnitudePruning", "Pass", "Recipe", "read_recipe"]
+__all__ = ["RECIPES", "MagnitudePruning", "Pass", "QuantisationAware", "Recipe", "read_recipe"]
 
 
 class MagnitudePruning(
@@ -23,8 +24,16 @@ class MagnitudePruning(
             raise ValueError(f"the sparsity must lie between 0 and 1, received {self.sparsity}: leave the pass out")
 
 
-Pass = MagnitudePruning
-_PASSES: tuple[type[msgspec.Struct], ...] = (MagnitudePruning,)
+class QuantisationAware(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="quantisation_aware"
+):
+    """Fine-tune with weights rounded to `bits` bits, as the step graph of that variant has them."""
+
+    bits: Literal[4, 8] = 8
+
+
+Pass = MagnitudePruning | QuantisationAware
+_PASSES: tuple[type[msgspec.Struct], ...] = (MagnitudePruning, QuantisationAware)
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,6 +45,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def __post_init__(self) -> None:
         if self.variant not in VARIANTS:
             raise ValueError(f"a variant must be one of {', '.join(VARIANTS)}, received {self.variant!r}")
+        if any(isinstance(each, QuantisationAware) for each in self.passes[:-1]):
+            raise ValueError(
+                "quantisation_aware must be the last pass: another one would take the weights off its grid"
+            )
 
 
 RECIPES = {

@@ -10,7 +10,7 @@ from nearsight.heads import calibrated
 from nearsight.trunk import Weights
 from nearsight_export.anchoring import anchored
 from nearsight_export.passes.model import Desk, Model
-from nearsight_export.recipe import Pass
+from nearsight_export.recipe import MagnitudePruning, Pass, QuantisationAware
 from nearsight_export.reports import PassReport
 from nearsight_training.answers import answers, probabilities
 from nearsight_training.histories import SPLITS, Histories
@@ -63,9 +63,13 @@ def compressed(
 
 def passed(each: Pass, model: Model, desk: Desk, progress: Progress) -> tuple[Model, PassReport]:
     """What a declared pass makes of a model."""
-    from nearsight_export.passes import magnitude
+    from nearsight_export.passes import magnitude, quantisation
 
-    return magnitude.pruned(model, desk, each.sparsity, progress)
+    match each:
+        case MagnitudePruning():
+            return magnitude.pruned(model, desk, each.sparsity, progress)
+        case QuantisationAware():
+            return quantisation.aware(model, desk, each.bits, progress)
 
 
 def trained_answers(source: SourceModel, histories: Histories) -> NDArray[np.float32]:

@@ -14,14 +14,14 @@ from nearsight_export.flatbuffer import foreign_operators, operators
 from nearsight_export.making import Maker
 from nearsight_export.replay import replayed
 from nearsight_export.samples import Samples, collected
-from nearsight_export.variants import FUSED
+from nearsight_export.variants import FUSED, USUAL
 from nearsight_export.windows import loaded_window
 from nearsight_training.tensorflow import tf
 
-# Float32 sums in another order; 11-bit weights; 8-bit weights against each matrix's largest.
-ERRORS = {"fp32": 1e-6, "fp16": 1e-3, "int8": 0.05, "int8-full": 0.05}
+# Float32 sums in another order; 11-bit weights; 8-bit weights against each matrix's largest, 4-bit against a column's.
+ERRORS = {"fp32": 1e-6, "fp16": 1e-3, "int8": 0.05, "int8-full": 0.05, "int4": 0.25}
 STEPS = [f"{precision}/step.tflite" for precision in ERRORS] + ["fp32/step.onnx", "int8/step.onnx"]
-WINDOWS = [f"{precision}/window.tflite" for precision in ERRORS] + ["fp32/window.onnx", "int8/window.onnx"]
+WINDOWS = [f"{precision}/window.tflite" for precision in USUAL] + ["fp32/window.onnx", "int8/window.onnx"]
 
 
 def backend_of(artifact, content, trunk):

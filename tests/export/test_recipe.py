@@ -28,6 +28,11 @@ def test_a_file_says_its_passes_in_order(tmp_path):
         ('[[passes]]\nkind = "magnitude_pruning"\nsparsty = 0.5', "line 3 .*did you mean 'sparsity'"),
         ('[[passes]]\nkind = "magnitude_prunin"', "line 2 .*did you mean 'magnitude_pruning'"),
         ('[[passes]]\nkind = "magnitude_pruning"\nsparsity = 1.0', "line 1 .*between 0 and 1, received 1.0"),
+        (
+            '[[passes]]\nkind = "quantisation_aware"\n[[passes]]\nkind = "magnitude_pruning"',
+            "quantisation_aware must be the last pass",
+        ),
+        ('[[passes]]\nkind = "quantisation_aware"\nbits = 3', "line 3 .*bits"),
         ('variant = "int3"', "line 1 .*received 'int3'"),
         ("passes = [", "isn't a recipe"),
     ],
