@@ -33,7 +33,7 @@ from nearsight_training.tensorflow import tf
 
 BITS = {"int8": 8, "int4": 4}
 GRAPHS = ("step.tflite", "window.tflite")
-KERNELS = arrays.arrays(np.float32, (6, 5), elements=st.floats(-4, 4, width=32))
+KERNELS = arrays.arrays(np.float32, (6, 5), elements=st.integers(-4000, 4000).map(lambda whole: whole / 1000))
 GRIDS = [Grid(8, by_column=False), Grid(4, by_column=True)]
 
 
