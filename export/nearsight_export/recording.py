@@ -12,6 +12,7 @@ __all__ = ["OPSET", "OnnxOps", "Recorder", "Value"]
 
 OPSET = 17  # what onnxruntime 1.14 and later run
 _IR_VERSION = 8
+_MANY = 3  # tables from which on one lookup for all takes fewer nodes
 
 
 class Value:
@@ -82,8 +83,7 @@ class Recorder:
         nodes = [piece for value in self._inputs for piece in self._cut(value.name)]
         for node in self._nodes:
             nodes += [node, *(piece for name in node.output for piece in self._cut(name))]
-        for name, (value, _) in outputs.items():
-            nodes.append(helper.make_node("Identity", [value.name], [name]))
+        _rename(nodes, {value.name: name for name, (value, _) in outputs.items()})
         shapes = [
             helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)) for name, (_, shape) in outputs.items()
         ]
@@ -120,13 +120,35 @@ class Recorder:
         return helper.make_node("Slice", [name, *constants], [piece])
 
 
+def _rename(nodes: Sequence[onnx.NodeProto], names: Mapping[str, str]) -> None:
+    """Give tensors the names by which they leave the graph, which no node has to copy them for."""
+    for node in nodes:
+        for border in (node.input, node.output):
+            border[:] = [names.get(name, name) for name in border]
+
+
+def _looked_up(tables: Sequence[NDArray[np.float32]], codes: Value) -> Value:
+    """The tables' rows for the columns of `codes (B, K)`, side by side: `(B, E)`, by their place among all numbers."""
+    widths = np.array([table.shape[1] for table in tables], np.int32)
+    starts = np.cumsum([0, *(table.size for table in tables[:-1])], dtype=np.int32)
+    within = np.concatenate([np.arange(width, dtype=np.int32) for width in widths])
+    node, column = codes.recorder.node, np.repeat(np.arange(len(tables)), widths)
+    row = node("Mul", [node("Gather", [codes, column], axis=1), np.repeat(widths, widths)])
+    place = node("Add", [row, np.repeat(starts, widths) + within])
+    numbers = np.concatenate([table.ravel() for table in tables])
+    return node("Gather", [numbers, place], width=len(within))
+
+
 class OnnxOps:
     """`nearsight.trunk.Ops` over recorded values."""
 
-    def lookup(self, table: NDArray[np.float32], codes: Value, column: int) -> Value:
-        """See `Ops`."""
-        column_codes = codes.recorder.node("Gather", [codes, np.int64(column)], axis=1)
-        return codes.recorder.node("Gather", [table, column_codes], width=table.shape[1])
+    def lookups(self, tables: Sequence[NDArray[np.float32]], codes: Value) -> Sequence[Value]:
+        """See `Ops`; many tables are one, whose numbers are found one by one, since a node costs more than they do."""
+        if len(tables) >= _MANY:
+            return [_looked_up(tables, codes)]
+        columns = [codes.recorder.node("Gather", [codes, np.int64(column)], axis=1) for column in range(len(tables))]
+        pairs = zip(tables, columns, strict=True)
+        return [codes.recorder.node("Gather", [table, column], width=table.shape[1]) for table, column in pairs]
 
     def concat(self, parts: Sequence[Value]) -> Value:
         """See `Ops`."""

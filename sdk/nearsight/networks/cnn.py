@@ -32,11 +32,12 @@ def weight_shapes(sizes: Sizes) -> Shapes:
 def moved(ops: Ops, sizes: Sizes, weights: Tensors, row: Any, state: Any) -> tuple[Any, Any, Any]:
     """A row `(B, D)` meets the state `(B, S)` → what the heads read, the embedding `(B, U)` and the next state."""
     width, kept = sizes.row_size, (CONV_WIDTH - 1) * sizes.row_size
-    rows = ops.concat([ops.slice(state, 0, kept), row])
+    oldest, newer = ops.slice(state, 0, width), ops.slice(state, width, kept)
+    rows = ops.concat([oldest, newer, row])
     frame = ops.relu(ops.dense(rows, weights["conv_kernel"], weights["conv_bias"]))
     largest = ops.maximum(frame, ops.slice(state, kept, kept + sizes.filters))
     embedding = read(ops, weights, largest)
-    return embedding, embedding, ops.concat([ops.slice(rows, width, CONV_WIDTH * width), largest])
+    return embedding, embedding, ops.concat([newer, row, largest])
 
 
 def read(ops: Ops, weights: Tensors, largest: Any) -> Any:

@@ -37,7 +37,8 @@ def moved(ops: Ops, sizes: Sizes, weights: Tensors, row: Any, state: Any) -> tup
     """
     width, filters, units = sizes.row_size, sizes.filters, sizes.units
     parity_at = (CONV_WIDTH - 1) * width + filters
-    rows = ops.concat([ops.slice(state, 0, (CONV_WIDTH - 1) * width), row])
+    oldest, newer = ops.slice(state, 0, width), ops.slice(state, width, (CONV_WIDTH - 1) * width)
+    rows = ops.concat([oldest, newer, row])
     pending = ops.slice(state, parity_at - filters, parity_at)
     parity = ops.slice(state, parity_at, parity_at + 1)
     memory = ops.slice(state, parity_at + 1, parity_at + 1 + 2 * units)
@@ -49,5 +50,4 @@ def moved(ops: Ops, sizes: Sizes, weights: Tensors, row: Any, state: Any) -> tup
 
     waiting = 1.0 - parity
     carried = parity * ops.concat([h, c]) + waiting * memory
-    oldest_left = ops.slice(rows, width, CONV_WIDTH * width)
-    return h, h, ops.concat([oldest_left, waiting * frame, waiting, carried])
+    return h, h, ops.concat([newer, row, waiting * frame, waiting, carried])
