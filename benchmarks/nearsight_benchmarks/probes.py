@@ -54,7 +54,7 @@ def multiplying(runtime: str, variant: str) -> bytes:
 def _idle(
     ops: Ops, trunk: Trunk, weights: Any, codes: Any, numbers: Any, state: Any, *, computes: int, moves: int
 ) -> tuple[Any, Any, Any]:
-    number = first = ops.lookup(weights["table"], codes, 0) + _first(ops, numbers, 1, trunk.numbers)
+    number = first = _looked_up(ops, trunk, weights, codes) + _first(ops, numbers, 1, trunk.numbers)
     for _ in range(computes):
         number = number + first
     if moves:
@@ -69,7 +69,12 @@ def _idle(
 def _product(ops: Ops, trunk: Trunk, weights: Any, codes: Any, numbers: Any, state: Any) -> tuple[Any, Any, Any]:
     square = np.random.default_rng(0).normal(size=(trunk.numbers, trunk.units)).astype(np.float32)
     embedding = ops.dense(numbers, square, _flat(trunk.units))
-    return _first(ops, embedding, trunk.outputs, trunk.units), embedding, state + ops.lookup(weights["table"], codes, 0)
+    return _first(ops, embedding, trunk.outputs, trunk.units), embedding, state + _looked_up(ops, trunk, weights, codes)
+
+
+def _looked_up(ops: Ops, trunk: Trunk, weights: Any, codes: Any) -> Any:
+    """A number for the first code."""
+    return ops.lookups([weights["table"]], _first(ops, codes, 1, len(trunk.code_sizes)))[0]
 
 
 def _first(ops: Ops, x: Any, width: int, whole: int) -> Any:

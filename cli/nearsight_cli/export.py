@@ -30,6 +30,7 @@ class Variant(StrEnum):
     fp16 = "fp16"
     int8 = "int8"
     int8_full = "int8-full"
+    int4 = "int4"
 
 
 def register(app: typer.Typer) -> None:
@@ -56,8 +57,8 @@ def export(
     variant: Annotated[
         Variant | None,
         typer.Option(
-            help="What the bundle holds: floats of 32 or 16 bits, 8-bit weights, or integers only. Without it: what "
-            "the recipe says.",
+            help="What the bundle holds: floats of 32 or 16 bits, 8-bit weights, integers only, or 4-bit weights. "
+            "Without it: what the recipe says.",
             show_default=False,
         ),
     ] = None,
@@ -104,7 +105,7 @@ def export(
     precision = variant.value if variant else chosen.variant
     config = ExportConfig(
         variant=precision,
-        variants=(precision,) if only else _CHOICE.variants,
+        variants=(precision,) if only else tuple(dict.fromkeys((*_CHOICE.variants, precision))),
         passes=chosen.passes,
         members=(*_CHOICE.members, NUMPY) if numpy else _CHOICE.members,
         name=name,

@@ -4,7 +4,7 @@ import msgspec
 
 from nearsight.errors import InputError
 from nearsight_export.recipe import RECIPES, Pass, Recipe
-from nearsight_export.variants import MEMBERS, VARIANTS
+from nearsight_export.variants import MEMBERS, USUAL, VARIANTS
 
 __all__ = ["ExportConfig"]
 
@@ -21,7 +21,7 @@ class ExportConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """
 
     variant: str = "int8"
-    variants: tuple[str, ...] = tuple(VARIANTS)
+    variants: tuple[str, ...] = USUAL
     passes: tuple[Pass, ...] = RECIPES["balanced"].passes
     largest_loss: float = 0.002
     members: tuple[str, ...] = MEMBERS

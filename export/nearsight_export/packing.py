@@ -16,7 +16,7 @@ from nearsight_export.card import card
 from nearsight_export.config import NUMPY, ExportConfig
 from nearsight_export.reports import Certificate
 from nearsight_export.source import SourceModel
-from nearsight_export.variants import onnx_source
+from nearsight_export.variants import source as origin
 from nearsight_training.guarantee import spoken
 
 __all__ = ["bundled", "manifest_of", "npz", "packed"]
@@ -25,8 +25,7 @@ __all__ = ["bundled", "manifest_of", "npz", "packed"]
 def bundled(config: ExportConfig) -> dict[str, str]:
     """The artifact behind each of the bundle's graphs; the step graph that runs by default comes first."""
     graphs = [member for member in config.members if member != NUMPY]
-    source = {"tflite": config.variant, "onnx": onnx_source(config.variant)}
-    return {member: f"{source[member.rpartition('.')[2]]}/{member}" for member in sorted(graphs, key=_rank)}
+    return {member: f"{origin(config.variant, member)}/{member}" for member in sorted(graphs, key=_rank)}
 
 
 def manifest_of(source: SourceModel, config: ExportConfig) -> Manifest:

@@ -16,6 +16,7 @@ __all__ = [
     "Distillation",
     "MagnitudePruning",
     "Pass",
+    "QuantisationAware",
     "Recipe",
     "StructuredPruning",
     "WeightClustering",
@@ -89,8 +90,22 @@ class WeightClustering(
             )
 
 
-Pass = MagnitudePruning | StructuredPruning | WeightClustering | Distillation
-_PASSES: tuple[type[msgspec.Struct], ...] = (MagnitudePruning, StructuredPruning, WeightClustering, Distillation)
+class QuantisationAware(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="quantisation_aware"
+):
+    """Fine-tune with weights rounded to `bits` bits, as the step graph of that variant has them."""
+
+    bits: Literal[4, 8] = 8
+
+
+Pass = MagnitudePruning | StructuredPruning | WeightClustering | Distillation | QuantisationAware
+_PASSES: tuple[type[msgspec.Struct], ...] = (
+    MagnitudePruning,
+    StructuredPruning,
+    WeightClustering,
+    Distillation,
+    QuantisationAware,
+)
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -104,6 +119,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise ValueError(f"a variant must be one of {', '.join(VARIANTS)}, received {self.variant!r}")
         if any(isinstance(each, Distillation) for each in self.passes[1:]):
             raise ValueError("distillation must be the first pass, since it would undo what came before: move it up")
+        if any(isinstance(each, QuantisationAware) for each in self.passes[:-1]):
+            raise ValueError(
+                "quantisation_aware must be the last pass: another one would take the weights off its grid"
+            )
 
 
 RECIPES = {

@@ -12,6 +12,7 @@ __all__ = ["OPSET", "OnnxOps", "Recorder", "Value"]
 
 OPSET = 17  # what onnxruntime 1.14 and later run
 _IR_VERSION = 8
+_MANY = 3  # tables from which on one lookup for all takes fewer nodes
 
 
 class Value:
@@ -79,12 +80,12 @@ class Recorder:
 
     def model(self, outputs: Mapping[str, tuple[Value, Sequence[int | str]]]) -> onnx.ModelProto:
         """The recorded graph with float32 `outputs` under their names and shapes, checked by ONNX's own checker."""
-        ends = [helper.make_node("Identity", [value.name], [name]) for name, (value, _) in outputs.items()]
+        _rename(self._nodes, {value.name: name for name, (value, _) in outputs.items()})
         shapes = [
             helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape)) for name, (_, shape) in outputs.items()
         ]
         constants = [numpy_helper.from_array(np.asarray(array), name) for name, array in self._constants.values()]
-        graph = helper.make_graph([*self._nodes, *ends], "nearsight", self._inputs, shapes, constants)
+        graph = helper.make_graph(self._nodes, "nearsight", self._inputs, shapes, constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=_IR_VERSION)
         onnx.checker.check_model(model, full_check=True)
         return model
@@ -94,13 +95,35 @@ class Recorder:
         return self._constants.setdefault(id(array), (f"c{len(self._constants)}", array))[0]
 
 
+def _rename(nodes: Sequence[onnx.NodeProto], names: Mapping[str, str]) -> None:
+    """Give tensors the names by which they leave the graph, which no node has to copy them for."""
+    for node in nodes:
+        for border in (node.input, node.output):
+            border[:] = [names.get(name, name) for name in border]
+
+
+def _looked_up(tables: Sequence[NDArray[np.float32]], codes: Value) -> Value:
+    """The tables' rows for the columns of `codes (B, K)`, side by side: `(B, E)`, by their place among all numbers."""
+    widths = np.array([table.shape[1] for table in tables], np.int32)
+    starts = np.cumsum([0, *(table.size for table in tables[:-1])], dtype=np.int32)
+    within = np.concatenate([np.arange(width, dtype=np.int32) for width in widths])
+    node, column = codes.recorder.node, np.repeat(np.arange(len(tables)), widths)
+    row = node("Mul", [node("Gather", [codes, column], axis=1), np.repeat(widths, widths)])
+    place = node("Add", [row, np.repeat(starts, widths) + within])
+    numbers = np.concatenate([table.ravel() for table in tables])
+    return node("Gather", [numbers, place], width=len(within))
+
+
 class OnnxOps:
     """`nearsight.trunk.Ops` over recorded values."""
 
-    def lookup(self, table: NDArray[np.float32], codes: Value, column: int) -> Value:
-        """See `Ops`."""
-        column_codes = codes.recorder.node("Gather", [codes, np.int64(column)], axis=1)
-        return codes.recorder.node("Gather", [table, column_codes], width=table.shape[1])
+    def lookups(self, tables: Sequence[NDArray[np.float32]], codes: Value) -> Sequence[Value]:
+        """See `Ops`; many tables are one, whose numbers are found one by one, since a node costs more than they do."""
+        if len(tables) >= _MANY:
+            return [_looked_up(tables, codes)]
+        columns = [codes.recorder.node("Gather", [codes, np.int64(column)], axis=1) for column in range(len(tables))]
+        pairs = zip(tables, columns, strict=True)
+        return [codes.recorder.node("Gather", [table, column], width=table.shape[1]) for table, column in pairs]
 
     def concat(self, parts: Sequence[Value]) -> Value:
         """See `Ops`."""

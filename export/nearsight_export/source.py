@@ -11,7 +11,14 @@ from nearsight.trunk import Weights
 from nearsight_export.anchoring import anchored
 from nearsight_export.passes.cache import Cache
 from nearsight_export.passes.model import Desk, Model
-from nearsight_export.recipe import Distillation, MagnitudePruning, Pass, StructuredPruning, WeightClustering
+from nearsight_export.recipe import (
+    Distillation,
+    MagnitudePruning,
+    Pass,
+    QuantisationAware,
+    StructuredPruning,
+    WeightClustering,
+)
 from nearsight_export.reports import PassReport
 from nearsight_training.answers import answers, probabilities
 from nearsight_training.histories import SPLITS, Histories
@@ -87,7 +94,7 @@ def recalibrated(model: Model, desk: Desk) -> tuple[Head, ...]:
 
 def passed(each: Pass, model: Model, desk: Desk, progress: Progress) -> tuple[Model, PassReport]:
     """What a declared pass makes of a model."""
-    from nearsight_export.passes import clustering, distillation, magnitude, structured
+    from nearsight_export.passes import clustering, distillation, magnitude, quantisation, structured
 
     match each:
         case Distillation():
@@ -98,6 +105,8 @@ def passed(each: Pass, model: Model, desk: Desk, progress: Progress) -> tuple[Mo
             return magnitude.pruned(model, desk, each.sparsity, progress)
         case WeightClustering():
             return clustering.clustered(model, desk, each.clusters, progress)
+        case QuantisationAware():
+            return quantisation.aware(model, desk, each.bits, progress)
 
 
 def trained_answers(source: SourceModel, histories: Histories) -> NDArray[np.float32]:

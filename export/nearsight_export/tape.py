@@ -25,9 +25,9 @@ class Tape:
         self._names = {id(weight): name.removesuffix("_kernel") for name, weight in weights.items()}
         self._names[id(weights["head_kernel"])] = "logits"
 
-    def lookup(self, table: Floats, codes: NDArray[np.int32], column: int) -> Floats:
+    def lookups(self, tables: Sequence[Floats], codes: NDArray[np.int32]) -> Sequence[Floats]:
         """See `Ops`."""
-        return NumpyOps.lookup(table, codes, column)
+        return NumpyOps.lookups(tables, codes)
 
     def concat(self, parts: Sequence[Floats]) -> Floats:
         """See `Ops`; the first one joins the row."""

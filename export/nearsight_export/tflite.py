@@ -5,10 +5,13 @@ from typing import Any
 
 from nearsight_export.errors import ConversionError
 from nearsight_export.flatbuffer import foreign_operators, tidied
+from nearsight_export.narrowing import narrowed
 from nearsight_export.tracing import Traced
 from nearsight_training.tensorflow import tf
 
 __all__ = ["Samples", "converted"]
+
+_NARROW = {"int4": 4}  # bits of the weights that products have, where the converter makes none of these
 
 Samples = Sequence[Mapping[str, Any]]  # the graph's inputs by name, any number of times
 
@@ -20,6 +23,18 @@ def converted(graph: Traced, precision: str, samples: Samples = ()) -> bytes:
     from event to event drifts away (see `bounds`). Raises `ConversionError` where the result holds an operator that
     isn't built in.
     """
+    if precision in _NARROW:
+        content = tidied(narrowed(_made(graph, "int8", samples), _made(graph, "fp32", samples), _NARROW[precision]))
+    else:
+        content = tidied(_made(graph, precision, samples))
+    foreign = foreign_operators(content)
+    if foreign:
+        raise ConversionError(f"the graph needs operators that no built-in kernel runs: {', '.join(foreign)}")
+    return content
+
+
+def _made(graph: Traced, precision: str, samples: Samples) -> bytes:
+    """What TensorFlow's converter makes."""
     converter = tf.lite.TFLiteConverter.from_concrete_functions([graph.function], graph.owner)
     if precision != "fp32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -31,8 +46,4 @@ def converted(graph: Traced, precision: str, samples: Samples = ()) -> bytes:
         converter.representative_dataset = lambda: iter(samples)
         sixteen = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
         converter.target_spec.supported_ops = [sixteen]
-    content = tidied(converter.convert())
-    foreign = foreign_operators(content)
-    if foreign:
-        raise ConversionError(f"the graph needs operators that no built-in kernel runs: {', '.join(foreign)}")
-    return content
+    return bytes(converter.convert())

@@ -23,9 +23,9 @@ class Traced:
 class TensorOps:
     """`nearsight.trunk.Ops` over TensorFlow tensors."""
 
-    def lookup(self, table: Any, codes: Any, column: int) -> Any:
-        """See `Ops`."""
-        return tf.gather(table, tf.unstack(codes, axis=1)[column])
+    def lookups(self, tables: Sequence[Any], codes: Any) -> Sequence[Any]:
+        """See `Ops`; XNNPACK runs none of this, so that one unpacking is much faster than a slice for each column."""
+        return [tf.gather(table, column) for table, column in zip(tables, tf.unstack(codes, axis=1), strict=True)]
 
     def concat(self, parts: Sequence[Any]) -> Any:
         """See `Ops`."""

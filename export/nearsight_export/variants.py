@@ -1,16 +1,18 @@
 """The variants that an export makes: which graphs each holds, and at which precision."""
 
-__all__ = ["FUSED", "MEMBERS", "PRECISIONS", "VARIANTS", "artifacts", "onnx_source"]
+__all__ = ["FUSED", "MEMBERS", "PRECISIONS", "USUAL", "VARIANTS", "artifacts", "source"]
 
 PRECISIONS = {
     "fp32": "32-bit floats throughout",
     "fp16": "weights as 16-bit floats, arithmetic in 32 bits",
     "int8": "8-bit weights, activations quantised as they come (dynamic range)",
     "int8-full": "8-bit weights, 16-bit activations and state, integers throughout",
+    "int4": "4-bit weights of the matrix products, activations quantised as they come; LiteRT alone runs it",
 }
 FUSED = "window_fused.tflite"  # TFLite's own LSTM operator: a peer for benchmarks, in no bundle
 MEMBERS = ("step.tflite", "window.tflite", "step.onnx", "window.onnx")
-VARIANTS = {"fp32": MEMBERS, "fp16": MEMBERS[:2], "int8": MEMBERS, "int8-full": MEMBERS[:2]}
+VARIANTS = {"fp32": MEMBERS, "fp16": MEMBERS[:2], "int8": MEMBERS, "int8-full": MEMBERS[:2], "int4": MEMBERS[:1]}
+USUAL = ("fp32", "fp16", "int8", "int8-full")  # what is made unless it's asked for: int4 wants a pass of its own
 
 
 def artifacts(variants: tuple[str, ...]) -> tuple[str, ...]:
@@ -18,6 +20,6 @@ def artifacts(variants: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f"{variant}/{member}" for variant in variants for member in VARIANTS[variant])
 
 
-def onnx_source(variant: str) -> str:
-    """The variant whose ONNX graphs a bundle of `variant` carries: there is none at half precision or all-integer."""
-    return variant if "step.onnx" in VARIANTS[variant] else {"fp16": "fp32", "int8-full": "int8"}[variant]
+def source(variant: str, member: str) -> str:
+    """The variant whose graph a bundle of `variant` carries as `member`, since some are made at few precisions."""
+    return variant if member in VARIANTS[variant] else {"fp16": "fp32", "int8-full": "int8", "int4": "int8"}[variant]

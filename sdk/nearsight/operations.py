@@ -31,8 +31,8 @@ class Sizes(Protocol):
 class Ops(Protocol):
     """What a library must offer to run a step; tensors are 2-D, batch first, and know `+`, `-`, `*` and `/`."""
 
-    def lookup(self, table: Any, codes: Any, column: int) -> Any:
-        """Rows of `table` `(V, E)` for the codes in one column of `codes` `(B, K)`."""
+    def lookups(self, tables: Sequence[Any], codes: Any) -> Sequence[Any]:
+        """Rows of K `tables` `(V, E)`, each for one column of `codes` `(B, K)`: parts to join, in the tables' order."""
 
     def concat(self, parts: Sequence[Any]) -> Any:
         """Join along the last axis."""

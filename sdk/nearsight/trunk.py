@@ -116,8 +116,8 @@ def step(ops: Ops, trunk: Trunk, weights: Tensors, codes: Any, numbers: Any, sta
 
 def embedded(ops: Ops, trunk: Trunk, weights: Tensors, codes: Any, numbers: Any) -> Any:
     """Rows `(B, D)`: the codes' embeddings, then the numbers."""
-    parts = [ops.lookup(weights[f"embedding_{k}"], codes, k) for k in range(len(trunk.code_sizes))]
-    return ops.concat([*parts, numbers])
+    tables = [weights[f"embedding_{k}"] for k in range(len(trunk.code_sizes))]
+    return ops.concat([*ops.lookups(tables, codes), numbers])
 
 
 def heads(ops: Ops, trunk: Trunk, weights: Tensors, h: Any) -> Any:

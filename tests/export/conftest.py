@@ -16,7 +16,7 @@ from nearsight_export.exam import Exam
 from nearsight_export.replay import replayed
 from nearsight_export.samples import collected
 from nearsight_export.source import SourceModel, trained_answers
-from nearsight_export.variants import FUSED, VARIANTS, artifacts
+from nearsight_export.variants import FUSED, USUAL, VARIANTS, artifacts
 from nearsight_export.vectors import invented
 from nearsight_training.config import Fitting, LogConfig, Size, Target
 from nearsight_training.histories import Histories
@@ -127,7 +127,8 @@ class Made:
 
     @property
     def files_of_variants(self):
-        return {name: content for name, content in self.files.items() if FUSED not in name}
+        """Those that hold without a pass."""
+        return {name: self.files[name] for name in artifacts(USUAL)}
 
 
 @pytest.fixture(scope="session")

@@ -54,6 +54,10 @@ def test_sound_artifacts_pass(made):
         assert (found.drift is None) == ("window" in name)
 
 
+def test_four_bits_that_nothing_has_learned(made):
+    fails(made, "int4/step.tflite", made.files["int4/step.tflite"], "largest error")
+
+
 @pytest.mark.parametrize("name", WEIGHTS)
 @pytest.mark.parametrize("artifact", [STEP, WINDOW])
 def test_one_altered_weight(made, artifact, name):

@@ -40,6 +40,11 @@ def test_a_file_says_its_passes_in_order(tmp_path):
         ),
         ('[[passes]]\nkind = "structured_pruning"\nunits = 0', "line 1 .*must leave 1 .* received 0"),
         ('[[passes]]\nkind = "weight_clustering"\nclusters = 2', "line 1 .*weight_clustering must .* received 2"),
+        (
+            '[[passes]]\nkind = "quantisation_aware"\n[[passes]]\nkind = "magnitude_pruning"',
+            "quantisation_aware must be the last pass",
+        ),
+        ('[[passes]]\nkind = "quantisation_aware"\nbits = 3', "line 3 .*bits"),
         ('variant = "int3"', "line 1 .*received 'int3'"),
         ("passes = [", "isn't a recipe"),
     ],

@@ -101,10 +101,15 @@ class PairedLSTM(tf_keras.layers.Layer):  # type: ignore[misc]
         return tf.concat([answers, asked], axis=1)
 
     def _projected(self, x: Any) -> Any:
+        """The incoming part of the gates' logits `(…, 4·U)`, which doesn't wait for `h`."""
         return tf.tensordot(x, self.kernel, 1) + self.bias
 
+    def _gated(self, projected: Any, h: Any) -> Any:
+        """The gates' logits."""
+        return projected + tf.tensordot(h, self.recurrent_kernel, 1)
+
     def _cell(self, projected: Any, h: Any, c: Any) -> tuple[Any, Any]:
-        gates = projected + tf.tensordot(h, self.recurrent_kernel, 1)
+        gates = self._gated(projected, h)
         gate, candidate = tf.sigmoid(gates[..., : 3 * self.units]), tf.tanh(gates[..., 3 * self.units :])
         admit, forget, show = tf.split(gate, 3, axis=-1)
         c = forget * c + admit * candidate

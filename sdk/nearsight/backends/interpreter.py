@@ -1,6 +1,7 @@
 """What LiteRT and tflite-runtime have in common: the TFLite `Interpreter` and the step graph's tensors in it."""
 
 import ctypes
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -42,10 +43,21 @@ def _binding(new: Callable[[], Any], trunk: Trunk, batch: int) -> Binding:
         indices |= {detail["name"]: detail["index"] for detail in interpreter.get_output_details()}
         found = {name: _in_place(interpreter.tensor(indices[name])()) for name in expected}
     except (KeyError, MemoryError, RuntimeError, ValueError) as error:
-        raise BundleError(f"step.tflite can't be loaded ({error}): export it again") from error
+        raise BundleError(_refusal(str(error))) from error
     if any((found[name].shape, found[name].dtype) != (expected[name].shape, expected[name].dtype) for name in expected):
         raise BundleError("step.tflite doesn't have the manifest's inputs and outputs: export it again")
     return Binding(found, interpreter.invoke)
+
+
+def _refusal(said: str) -> str:
+    """One sentence about a graph that can't be loaded."""
+    unknown = re.search(r"builtin opcode '(\w+)' version '(\d+)'", said)
+    if unknown:
+        return (
+            f"step.tflite needs {unknown[1]} in version {unknown[2]}, which this runtime is too old for: run it with "
+            "pip install 'nearsight[litert]', or export it as int8"
+        )
+    return f"step.tflite can't be loaded ({' '.join(said.split())}): export it again"
 
 
 def _in_place(view: NDArray[Any]) -> NDArray[Any]:

@@ -32,10 +32,9 @@ class NumpyOps:
     tanh = staticmethod(np.tanh)
 
     @staticmethod
-    def lookup(table: Floats, codes: NDArray[np.int32], column: int) -> Floats:
-        """See `Ops.lookup`."""
-        rows: Floats = table[codes[:, column]]
-        return rows
+    def lookups(tables: Sequence[Floats], codes: NDArray[np.int32]) -> Sequence[Floats]:
+        """See `Ops.lookups`."""
+        return [table[column] for table, column in zip(tables, codes.T, strict=True)]
 
     @staticmethod
     def concat(parts: Sequence[Floats]) -> Floats:
