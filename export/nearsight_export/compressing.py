@@ -102,6 +102,8 @@ def compress(
     if not found.obstacles and not is_stopped:
         variant = found.recipe.variant
         config = ExportConfig(variant=variant, variants=(variant,), passes=found.recipe.passes)
+        if budget.lost is not None:
+            config = msgspec.structs.replace(config, largest_loss=budget.lost)
         export(run_path, config, out / _BUNDLE, progress, out / _PASSES)
         found = msgspec.structs.replace(found, bundle=str(out / _BUNDLE))
     write_atomically(out / _RESULT, msgspec.json.format(msgspec.json.encode(found), indent=1))

@@ -16,8 +16,8 @@ from nearsight_export.work import Work
 __all__ = ["work_of"]
 
 # Operators that move numbers and compute nothing.
-_MOVES = {"STRIDED_SLICE", "SLICE", "SPLIT", "SPLIT_V", "CONCATENATION", "GATHER", "RESHAPE", "PACK", "PAD", "CAST"}
-_MOVES |= {"Split", "Slice", "Concat", "Gather", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Cast"}
+_MOVES = {"STRIDED_SLICE", "SLICE", "SPLIT", "SPLIT_V", "CONCATENATION", "GATHER", "RESHAPE", "PACK", "UNPACK"}
+_MOVES |= {"PAD", "CAST", "Split", "Slice", "Concat", "Gather", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Cast"}
 _BITS = {"float32": 32, "float16": 16, "int8": 8, "uint8": 8, "int16": 16, "int32": 32, "int64": 64, "int4": 4}
 _BITS |= {"int2": 2, "uint4": 4, "bool": 8}
 _KINDS = {

@@ -40,9 +40,11 @@ def measured(member: str, content: bytes, exam: Exam) -> Noise:
         for at in (slice(event, event + 1) for event in range(len(codes)))
     ]
     inside = opened(member, content, events)
+    tables = list(zip(exam.trunk.code_sizes, exam.trunk.embedding_sizes, strict=True))
+    held_ones = [part for held in inside.weights for part in (held, *held.parted(tables))]
     weights, due = {}, {}
     for name, weight in exam.weights.items():
-        shaped = [each for held in inside.weights for each in held.shaped(weight.shape)]
+        shaped = [each for held in held_ones for each in held.shaped(weight.shape)]
         like = _resembling(weight, [each.numbers for each in shaped])
         if like is not None:
             weights[name] = decibels(weight, shaped[like].numbers)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from nearsight.backends.onnx import CODE_SIZES, said
 from nearsight.trunk import Trunk, Weights, heads, step
 from nearsight_export.onnx_windows import WHOLE
 from nearsight_export.recording import OnnxOps, Recorder
@@ -16,7 +17,8 @@ __all__ = ["step_model", "window_model"]
 def step_model(trunk: Trunk, weights: Weights, body: Callable[..., Any] = step) -> bytes:
     """`codes (B, K), numbers (B, N), state (B, S)` → `heads, embedding, next_state` with a free batch size.
 
-    `body` computes them.
+    `body` computes them. The metadata say how many codes each table has: tables that are one in the graph would give a
+    code that is too large a row of their neighbour's.
     """
     recorder = Recorder()
     codes = recorder.input("codes", np.int32, ("batch", len(trunk.code_sizes)))
@@ -25,7 +27,9 @@ def step_model(trunk: Trunk, weights: Weights, body: Callable[..., Any] = step) 
     values = body(OnnxOps(), trunk, weights, codes, numbers, state)
     names = {"heads": trunk.outputs, "embedding": trunk.units, "next_state": trunk.state_size}
     outputs = zip(names.items(), values, strict=True)
-    return _content(recorder.model({name: (value, ("batch", width)) for (name, width), value in outputs}))
+    model = recorder.model({name: (value, ("batch", width)) for (name, width), value in outputs})
+    onnx.helper.set_model_props(model, {CODE_SIZES: said(trunk.code_sizes)})
+    return _content(model)
 
 
 def window_model(trunk: Trunk, weights: Weights) -> bytes:

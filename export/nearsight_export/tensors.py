@@ -36,6 +36,14 @@ class Held(msgspec.Struct, frozen=True):
             if turned.shape == shape:
                 yield msgspec.structs.replace(self, numbers=turned)
 
+    def parted(self, shapes: Sequence[tuple[int, int]]) -> Iterator["Held"]:
+        """The tables of these shapes, where it is all of them in one row."""
+        sizes = [rows * width for rows, width in shapes]
+        if self.numbers.shape == (sum(sizes),):
+            parts = np.split(self.numbers, np.cumsum(sizes)[:-1])
+            for part, shape in zip(parts, shapes, strict=True):
+                yield msgspec.structs.replace(self, numbers=part.reshape(shape))
+
     def _fits(self, shape: tuple[int, ...]) -> bool:
         return self.numbers.ndim >= len(shape) and set(self.numbers.shape[: -len(shape)]) <= {1}
 

@@ -139,7 +139,7 @@ def tune(
 
 def _subject(source: Path, config: LogConfig) -> dict[str, Any]:
     """What a search is about: the log and every part of the configuration."""
-    return {"log": sha256(source), **msgspec.to_builtins(config)}
+    return {"log": sha256(source), **msgspec.json.decode(msgspec.json.encode(config))}
 
 
 def _prepared(source: Path, config: LogConfig, progress: Progress) -> Prepared:

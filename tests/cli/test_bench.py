@@ -38,6 +38,6 @@ def test_the_table_has_the_groups_and_the_words_of_the_page(capsys: pytest.Captu
     (chosen,) = [line for line in printed.splitlines() if line.startswith("* ") and results.pick in line]
     cells = re.split(r"\s{2,}", chosen)
     assert cells[1:] == ["4.6 µs", "9.2 µs", "81.0", "0.768"]
-    assert all(f"<td>{cell}</td>" in page for cell in cells[1:4])
+    assert all(re.search(rf"<td[^>]*>{re.escape(cell)}</td>", page) for cell in cells[1:4])
     assert "what to ship" in printed
     assert "what to ship" in page

@@ -11,6 +11,7 @@ from cli.test_bad_input import refused
 from nearsight_cli.app import app
 from nearsight_cli.compress import show
 from nearsight_export.compressing import Compressed
+from nearsight_export.passes import distillation
 
 COMPRESS = ["compress", "runs/events"]
 
@@ -34,8 +35,10 @@ def test_what_is_printed_is_what_is_kept(searched: tuple[Path, Outcome]) -> None
 
 
 def test_a_budget_that_cant_be_kept_ends_with_what_stands_in_the_way(
-    searched: tuple[Path, Outcome], exported: Path, tmp_path: Path
+    searched: tuple[Path, Outcome], exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(distillation, "_STEPS", 20)
+    monkeypatch.setattr(distillation, "_FEWEST_EPOCHS", 1)
     folder = tmp_path / "small"
     shutil.copytree(searched[0], folder)
     done = nearsight(*COMPRESS, "--budget", "1 kB", "--trials", "1", "--out", folder, folder=exported)

@@ -8,7 +8,6 @@ import pytest
 
 from export.conftest import HEADS, WEIGHTS
 from nearsight.errors import InputError
-from nearsight_export import proof
 from nearsight_export.config import ExportConfig
 from nearsight_export.export import export
 from nearsight_export.passes import distillation
@@ -157,8 +156,8 @@ def test_a_student_has_the_sizes_that_were_asked_for_and_is_its_seeds_alone(smal
 
 def test_a_students_bundle_is_proven_and_smaller(run_path, tmp_path, model, small, monkeypatch):
     monkeypatch.setattr(distillation, "distilled", lambda *_: small)
-    monkeypatch.setattr(proof, "LARGEST_LOSS", 1.0)  # it has learned next to nothing in one epoch
-    config = ExportConfig(passes=(SMALL,), variants=("int8",), members=("step.tflite",))
+    # It has learned next to nothing in one epoch.
+    config = ExportConfig(passes=(SMALL,), variants=("int8",), members=("step.tflite",), largest_loss=1.0)
     exported = export(copytree(run_path, tmp_path / "run"), config, tmp_path / "model.nsight")
     assert exported.certificate.passes == (small[1],)
     assert exported.index.trunk == small[0].trunk

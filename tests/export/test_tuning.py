@@ -23,6 +23,7 @@ from nearsight_export.making import Maker
 from nearsight_export.pace import raced
 from nearsight_export.recommendation import Trial
 from nearsight_export.replay import Replay
+from nearsight_export.samples import Samples
 from nearsight_export.space import Space
 from nearsight_export.tuning import Limits, tune
 from nearsight_training.answers import Answers
@@ -73,10 +74,10 @@ def attempts(prepared):
 def in_this_process(monkeypatch):
     """Converts without a process for each trial, which `test_conversion.py` and the command line's test have."""
 
-    def converted(trunk, weights, window):
-        return Maker(trunk, weights, window, nearsight_export.attempt._no_samples(trunk)).make("int8/step.tflite")
+    def converted(trunk, weights, window, artifact):
+        return Maker(trunk, weights, window, Samples.none(trunk)).make(artifact)
 
-    monkeypatch.setattr(nearsight_export.attempt, "_converted", converted)
+    monkeypatch.setattr(nearsight_export.attempt, "converted", converted)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """ONNX Runtime, with its telemetry switched off before it is imported."""
 
 import os
+from collections.abc import Sequence
 from functools import partial
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -12,7 +13,9 @@ from nearsight.backends.backend import OUTPUTS, Backend, Binding, tensors
 from nearsight.errors import BundleError
 from nearsight.trunk import Trunk
 
-__all__ = ["REFUSALS", "load"]
+__all__ = ["CODE_SIZES", "REFUSALS", "load", "said"]
+
+CODE_SIZES = "code_sizes"  # a key of a graph's metadata
 
 # What a session raises over a graph or inputs that don't fit; most of these errors have no root below Exception.
 REFUSALS = (
@@ -36,9 +39,17 @@ def load(model: bytes, trunk: Trunk) -> Backend:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         backend = Backend("onnx", partial(_binding, session, trunk))
         backend.bind(1).run()  # raises where the graph has other shapes than the trunk
+        sizes = session.get_modelmeta().custom_metadata_map.get(CODE_SIZES)
     except REFUSALS as error:
         raise BundleError(f"step.onnx can't be loaded ({error}): export it again") from error
+    if sizes is not None and sizes != said(trunk.code_sizes):  # a code of another table would be read all the same
+        raise BundleError("step.onnx doesn't have the manifest's names: export it again")
     return backend
+
+
+def said(sizes: Sequence[int]) -> str:
+    """How a graph's metadata say how many codes each of its tables has."""
+    return ",".join(map(str, sizes))
 
 
 def _binding(session: onnxruntime.InferenceSession, trunk: Trunk, batch: int) -> Binding:
