@@ -12,7 +12,7 @@ export PIP_NO_WARN_SCRIPT_LOCATION := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-cli test-rooms lint format clean
+.PHONY: help demo test test-whole test-rooms lint format clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -21,15 +21,17 @@ demo: $(FULL)/.demo ## Train, compress, export, stream and benchmark on real pur
 	@$(FULL)/bin/nearsight demo
 
 test: lint $(DEVICE)/.ready ## Run every lint and every test
-	@$(MAKE) --no-print-directory --jobs 2 test-cli test-rooms
+	@$(MAKE) --no-print-directory --jobs 2 test-whole test-rooms
 	$(FULL)/bin/python tests/device/fixture.py $(BUNDLE)
 	NEARSIGHT_FIXTURE=$(BUNDLE) $(DEVICE)/bin/python -m pytest tests/device tests/sdk
 
-test-cli: # half of the time goes into the command line's tests, so both halves run side by side
-	$(FULL)/bin/python -m pytest tests/cli
+WHOLE := tests/cli tests/benchmarks tests/end_to_end
+
+test-whole: # tests of whole programs take half of the time, so both halves run side by side
+	$(FULL)/bin/python -m pytest $(WHOLE)
 
 test-rooms:
-	$(FULL)/bin/python -m pytest --ignore=tests/cli
+	$(FULL)/bin/python -m pytest $(addprefix --ignore=,$(WHOLE))
 
 lint: $(FULL)/.ready ## Check style, types and the direction of imports
 	$(FULL)/bin/ruff check
