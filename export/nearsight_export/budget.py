@@ -11,6 +11,7 @@ __all__ = ["Budget", "Excess"]
 
 _SCALES = {"b": 1, "kb": 1000, "mb": 1e6, "us": 1, "µs": 1, "ms": 1000}  # to bytes and to microseconds
 _TIMES = ("us", "µs", "ms")
+_MOST_LOST = 0.5  # of AUC: there is no more above chance
 _EXAMPLE = '"32kB, 10us, -0.002 auc"'
 
 
@@ -24,12 +25,13 @@ class Excess(msgspec.Struct, frozen=True):
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of a step artifact: its bytes, the median microseconds of one step, and the score that it may lose.
 
-    The score is AUC, or nats of log loss where a model has no yes/no question. None is no limit.
+    The score is AUC, or nats of log loss where a model has no yes/no question, as `unit` says. None is no limit.
     """
 
     bytes: float | None = None
     p50_us: float | None = None
     lost: float | None = None
+    unit: str = "auc"
 
     @classmethod
     def of(cls, text: str) -> "Budget":
@@ -42,7 +44,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
             found[name] = limit
         if not found:
             raise InputError(f"a budget must look like {_EXAMPLE}, received {text!r}: name a limit")
-        return cls(**found)
+        return cls(**found, unit="nats" if "nats" in text.lower() else "auc")
 
     def exceeded(self, size: float, p50_us: float, lost: float) -> Iterator[Excess]:
         """Every limit that figures don't keep."""
@@ -52,14 +54,14 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
             yield Excess(f"{p50_us:.1f} µs where {self.p50_us:g} are allowed", p50_us / self.p50_us)
         if self.lost is not None and lost > self.lost:
             times = lost / self.lost if self.lost else float("inf")
-            yield Excess(f"{lost:.4f} of the score lost where {self.lost:g} is allowed", times)
+            yield Excess(f"{lost:.4f} {self.unit} lost where {self.lost:g} is allowed", times)
 
 
 def _limit(part: str) -> tuple[str, float]:
     """The name of a limit and its value in bytes, microseconds or the score."""
     found = re.fullmatch(r"([-+]?\d+(?:\.\d+)?)\s*([a-zµ]+)", part.replace("−", "-").replace("μ", "µ").lower())
     number, unit = (float(found[1]), found[2]) if found else (0.0, "")
-    if unit in ("auc", "nats") and number <= 0:
+    if (unit == "auc" and -_MOST_LOST < number <= 0) or (unit == "nats" and number <= 0):
         return "lost", -number
     if unit in _SCALES and number > 0:
         return "p50_us" if unit in _TIMES else "bytes", number * _SCALES[unit]

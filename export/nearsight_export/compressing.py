@@ -12,7 +12,7 @@ import numpy as np
 
 from nearsight.backends import Backend, choose
 from nearsight.bundle import write_atomically
-from nearsight.errors import NearsightError
+from nearsight.errors import InputError, NearsightError
 from nearsight.heads import calibrated
 from nearsight.manifest import model_id
 from nearsight.trunk import Trunk, Weights
@@ -94,15 +94,18 @@ def compress(
     check_above(out / _PASSES)
     check_folder(out)
     run, weights, histories = load_run(run_path), load_weights(run_path), load_histories(run_path)
+    judge = _judge(run, histories)
+    if budget.lost is not None and (budget.unit == "auc") != (judge.figure == "AUC"):
+        raise InputError(f"{run_path} is judged by {judge.figure}, received a budget in {budget.unit}: name the other")
     study = Study(out, {"run": model_id(weights)}, run.seed)
-    search = _Search(study, run, weights, histories, out, progress)
+    search = _Search(study, run, weights, histories, judge, out, progress)
     is_stopped = search.run(deadline, limits.trials)
     found = search.concluded(run_path, budget, command, is_stopped)
     write_atomically(out / _RECIPE, written(found.recipe).encode())
     if not found.obstacles and not is_stopped:
         variant = found.recipe.variant
         config = ExportConfig(variant=variant, variants=(variant,), passes=found.recipe.passes)
-        if budget.lost is not None:
+        if budget.lost is not None and budget.unit == "auc":
             config = msgspec.structs.replace(config, largest_loss=budget.lost)
         export(run_path, config, out / _BUNDLE, progress, out / _PASSES)
         found = msgspec.structs.replace(found, bundle=str(out / _BUNDLE))
@@ -110,17 +113,28 @@ def compress(
     return found
 
 
+def _judge(run: Run, histories: Histories) -> Judge:
+    validation = histories.select(SPLITS.index("validation"))
+    return Judge(validation.limited(_MOST_EVENTS, run.seed), run.heads, rehearsal_of(validation, run.config))
+
+
 class _Search:
     """The trials of one folder, and what follows from them."""
 
     def __init__(
-        self, study: Study, run: Run, weights: Weights, histories: Histories, out: Path, progress: Progress
+        self,
+        study: Study,
+        run: Run,
+        weights: Weights,
+        histories: Histories,
+        judge: Judge,
+        out: Path,
+        progress: Progress,
     ) -> None:
-        self.study, self.run_, self.histories, self.out, self.progress = study, run, histories, out, progress
+        self.study, self.subject, self.histories, self.judge = study, run, histories, judge
+        self.out, self.progress = out, progress
         self.network, self.desk = Model(run.trunk, weights), Desk.of(run, histories)
         self.cookbook, self.cache = Cookbook(run), Cache(out / _PASSES)
-        judged = self.desk.validation.limited(_MOST_EVENTS, run.seed)
-        self.judge = Judge(judged, run.heads, rehearsal_of(self.desk.validation, run.config))
 
     def run(self, deadline: float, most: int | None) -> bool:
         """Try recipes until the time is over or `most` were tried; returns whether Ctrl-C ended it."""
@@ -197,7 +211,7 @@ class _Search:
 
     def _on_test(self, winners: tuple[Trial, ...]) -> dict[int, dict[str, Interval]]:
         """What each trial on the front loses on the test, by head."""
-        run = self.run_
+        run = self.subject
         exam = Exam(
             trunk=run.trunk,
             heads=run.heads,
@@ -262,11 +276,11 @@ class _Search:
 
     def _artifact(self, model: Model, recipe: Recipe) -> bytes:
         """The step graph at the recipe's precision."""
-        heads = recalibrated(model, self.desk) if recipe.passes else self.run_.heads
-        folded, window = calibrated(model.weights, heads), self.run_.window
+        heads = recalibrated(model, self.desk) if recipe.passes else self.subject.heads
+        folded, window = calibrated(model.weights, heads), self.subject.window
         samples = None
         if recipe.variant == "int8-full":
-            samples = collected(model.trunk, folded, window, self.desk.training, self.run_.seed)
+            samples = collected(model.trunk, folded, window, self.desk.training, self.subject.seed)
         return converted(model.trunk, folded, window, f"{recipe.variant}/step.tflite", samples)
 
     def _replay(self, trial: Trial, histories: Histories) -> Replay:

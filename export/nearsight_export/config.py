@@ -39,9 +39,9 @@ class ExportConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                 raise InputError(f"a variant must be one of {', '.join(VARIANTS)}, received {variant!r}")
         if self.variant not in self.variants:
             raise InputError(f"the bundle's variant {self.variant} must be among those that are made: add it")
-        if not 0 < self.largest_loss < 0.5:
+        if not 0 <= self.largest_loss < 0.5:
             raise InputError(
-                f"the largest loss of AUC must lie between 0 and 0.5, received {self.largest_loss}: pass one like 0.002"
+                f"the largest loss of AUC must be 0 or lie below 0.5, received {self.largest_loss}: pass one like 0.002"
             )
         known = (*MEMBERS, NUMPY)
         strange = [member for member in self.members if member not in known]

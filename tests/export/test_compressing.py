@@ -34,7 +34,7 @@ from nearsight_training.run import load_histories, load_run, load_weights
     ("text", "budget"),
     [
         ("32kB, 10us, -0.002 auc", Budget(bytes=32_000, p50_us=10, lost=0.002)),
-        ("−0.01 nats,0.5 MB", Budget(bytes=500_000, lost=0.01)),
+        ("−0.01 nats,0.5 MB", Budget(bytes=500_000, lost=0.01, unit="nats")),
         ("3 µs", Budget(p50_us=3)),
         ("0.01 ms, 900 B", Budget(bytes=900, p50_us=10)),
         ("0 auc", Budget(lost=0)),
@@ -44,7 +44,7 @@ def test_a_budget_is_read_as_it_is_said(text, budget):
     assert Budget.of(text) == budget
 
 
-@pytest.mark.parametrize("text", ["", "32", "-32kB", "0.002 auc", "5 parsecs", "1kB, 2kB", "kB", "1e3 kB"])
+@pytest.mark.parametrize("text", ["", "32", "-32kB", "0.002 auc", "5 parsecs", "-0.5 auc", "1kB, 2kB", "kB", "1e3 kB"])
 def test_what_isnt_a_budget_is_refused(text):
     with pytest.raises(InputError, match="budget"):
         Budget.of(text)
@@ -108,7 +108,7 @@ def made(trunk, weights, window, artifact, samples=None):
 @pytest.fixture(scope="module")
 def searched(run_path, tmp_path_factory):
     out = tmp_path_factory.mktemp("search") / "small"
-    return compress(run_path, Budget.of("0.2 MB, -0.5 auc"), out, Limits(600, 2), command="again"), out
+    return compress(run_path, Budget.of("0.2 MB, -0.45 auc"), out, Limits(600, 2), command="again"), out
 
 
 def test_a_search_ends_in_the_bundle_of_what_it_recommends(searched, run_path):
@@ -157,6 +157,11 @@ def test_a_converter_that_fails_is_named_and_the_search_goes_on(run_path, tmp_pa
 def test_a_trial_that_outlives_the_time_is_ended(run_path, tmp_path):
     found = compress(run_path, Budget.of("1 kB"), tmp_path / "out", Limits(0.001, 4))
     assert [trial.state for trial in found.trials] == ["done"], "the first is free, and no other begins"
+
+
+def test_a_budget_in_another_unit_is_refused(run_path, tmp_path):
+    with pytest.raises(InputError, match="judged by AUC, received a budget in nats"):
+        compress(run_path, Budget.of("-0.01 nats"), tmp_path / "out", Limits(600, 1))
 
 
 def test_another_run_is_refused(run_path, searched, tmp_path):
