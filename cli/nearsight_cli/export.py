@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["export", "register"]
 
 _CHOICE = ExportConfig()
-_RECIPE = "balanced"
+_RECIPE = "quick"
 
 
 class Variant(StrEnum):

@@ -22,7 +22,7 @@ class ExportConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     variant: str = "int8"
     variants: tuple[str, ...] = USUAL
-    passes: tuple[Pass, ...] = RECIPES["balanced"].passes
+    passes: tuple[Pass, ...] = RECIPES["quick"].passes
     largest_loss: float = 0.002
     members: tuple[str, ...] = MEMBERS
     name: str | None = None

@@ -4,10 +4,10 @@ Zeros and shared values are no choice: a download packs better with them, and ne
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nearsight_export.passes.channels import channels_of
-from nearsight_export.recipe import Distillation, Pass, Recipe, StructuredPruning
+from nearsight_export.recipe import Distillation, Pass, QuantisationAware, Recipe, StructuredPruning
 from nearsight_training.run import Run
 
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["Cookbook"]
 
 Choices = Mapping[str, Any]
-_VARIANTS = ("int8", "fp16", "int8-full")
+_VARIANTS = ("int8", "int4", "fp16", "int8-full")
+_BITS: Mapping[str, Literal[4, 8]] = {"int8": 8, "int4": 4}
 _FEWEST = 8  # filters and units
 _SMALL = 16  # of each, tried early
 
@@ -59,7 +60,10 @@ class Cookbook:
 
     def recipe(self, choices: Choices) -> Recipe:
         """The recipe that choices make."""
-        return Recipe(passes=self._passes(choices), variant=choices["variant"])
+        passes, variant = self._passes(choices), choices["variant"]
+        if variant in _BITS and choices != self.untouched:
+            passes = (*passes, QuantisationAware(bits=_BITS[variant]))
+        return Recipe(passes=passes, variant=variant)
 
     def _passes(self, choices: Choices) -> tuple[Pass, ...]:
         filters, units = choices["filters"], choices["units"]

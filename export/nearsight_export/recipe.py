@@ -63,13 +63,23 @@ class Distillation(
 class StructuredPruning(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="structured_pruning"
 ):
-    """Remove the filters and units that matter least until `filters` and `units` are left; None keeps all of them."""
+    """Remove the filters and units that matter least until `filters` and `units` are left; None keeps all of them.
+
+    Instead of both, `keep` is the share of each that is left, of as many as the network has.
+    """
 
     filters: int | None = None
     units: int | None = None
+    keep: float | None = None
 
     def __post_init__(self) -> None:
         asked = [count for count in (self.filters, self.units) if count is not None]
+        if self.keep is not None:
+            if asked or not 0 < self.keep < 1:
+                raise ValueError(
+                    "structured_pruning must keep a share between 0 and 1, or say how many filters and units are left"
+                )
+            return
         if not asked:
             raise ValueError("structured_pruning must say how many filters or units are left, received neither")
         if min(asked) < 1:
@@ -126,9 +136,11 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 RECIPES = {
+    "quick": Recipe(passes=(MagnitudePruning(),)),
     "exact": Recipe(variant="fp32"),
-    "balanced": Recipe(passes=(MagnitudePruning(),)),
-    "smallest": Recipe(passes=(Distillation(),)),
+    "balanced": Recipe(passes=(StructuredPruning(keep=0.66), QuantisationAware())),
+    "smallest": Recipe(passes=(Distillation(), QuantisationAware())),
+    "fastest": Recipe(passes=(Distillation(network="lstm"), QuantisationAware())),
 }
 
 

@@ -100,7 +100,7 @@ def passed(each: Pass, model: Model, desk: Desk, progress: Progress) -> tuple[Mo
         case Distillation():
             return distillation.distilled(model, desk, each, progress)
         case StructuredPruning():
-            return structured.shrunk(model, desk, each.filters, each.units, progress)
+            return structured.shrunk(model, desk, each, progress)
         case MagnitudePruning():
             return magnitude.pruned(model, desk, each.sparsity, progress)
         case WeightClustering():

@@ -38,6 +38,8 @@ def test_a_file_says_its_passes_in_order(tmp_path):
             '[[passes]]\nkind = "structured_pruning"',
             "line 1 .*must say how many .* received neither",
         ),
+        ('[[passes]]\nkind = "structured_pruning"\nkeep = 1.0', "must keep a share between 0 and 1"),
+        ('[[passes]]\nkind = "structured_pruning"\nkeep = 0.5\nunits = 3', "must keep a share .*, or say how many"),
         ('[[passes]]\nkind = "structured_pruning"\nunits = 0', "line 1 .*must leave 1 .* received 0"),
         ('[[passes]]\nkind = "weight_clustering"\nclusters = 2', "line 1 .*weight_clustering must .* received 2"),
         (

@@ -115,7 +115,7 @@ def test_importance_is_by_how_much_answers_move(dead, desk):
 def test_what_is_dead_goes_first(dead, desk, monkeypatch):
     monkeypatch.setattr(structured, "_ROUNDS", 1)
     monkeypatch.setattr(structured.Lesson, "given", lambda *_: 0.0)
-    small, report = shrunk(dead, desk, dead.trunk.filters - 2, dead.trunk.units - 2)
+    small, report = shrunk(dead, desk, StructuredPruning(filters=dead.trunk.filters - 2, units=dead.trunk.units - 2))
     conv = np.delete(dead.weights["conv_kernel"], [3, 11], 1)
     head = np.delete(dead.weights["head_kernel"], [0, 17], 0)
     assert (small.weights["conv_kernel"] == conv).all()
@@ -146,7 +146,22 @@ def test_each_round_removes_as_large_a_share():
 )
 def test_what_is_impossible_is_refused_by_name(desk, kind, filters, units, said):
     with pytest.raises(InputError, match=said):
-        shrunk(model_of(kind), desk, filters, units)
+        shrunk(model_of(kind), desk, StructuredPruning(filters=filters, units=units))
+
+
+@pytest.mark.parametrize("kind", ["cnn_lstm", "lstm", "cnn", "mlp"])
+def test_a_share_is_an_even_number_of_what_the_network_has(kind):
+    trunk = model_of(kind).trunk
+    goals = structured._goals(trunk, StructuredPruning(keep=0.66))
+    assert set(goals) == set(channels_of(trunk))
+    for size, goal in goals.items():
+        assert goal % 2 == 0
+        assert goal / channels_of(trunk)[size].width == pytest.approx(0.66, abs=0.15)
+
+
+def test_a_share_of_a_network_without_channels_is_refused():
+    with pytest.raises(InputError, match="can't remove anything from a vae"):
+        structured._goals(model_of("vae").trunk, StructuredPruning(keep=0.5))
 
 
 def test_a_shrunk_run_ends_in_a_smaller_bundle_that_is_proven(made, run_path, tmp_path, monkeypatch):

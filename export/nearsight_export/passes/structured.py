@@ -13,6 +13,7 @@ from nearsight.trunk import Trunk
 from nearsight_export.passes.channels import Channels, Size, channels_of, narrowed, silenced
 from nearsight_export.passes.model import Desk, Model
 from nearsight_export.passes.tuning import Lesson
+from nearsight_export.recipe import StructuredPruning
 from nearsight_export.reports import PassReport, Tensor
 from nearsight_training.network import assign, canonical
 from nearsight_training.progress import SILENT, Progress
@@ -26,15 +27,13 @@ _EVENTS = 1000  # of training histories, on which channels are weighed
 _LEFT = "it holds nothing of the filters and units that went"
 
 
-def shrunk(
-    model: Model, desk: Desk, filters: int | None, units: int | None, progress: Progress = SILENT
-) -> tuple[Model, PassReport]:
-    """Remove what matters least until `filters` and `units` are left; None keeps all of them.
+def shrunk(model: Model, desk: Desk, asked: StructuredPruning, progress: Progress = SILENT) -> tuple[Model, PassReport]:
+    """Remove what matters least until as much is left as is asked for.
 
     That takes three rounds, each by the same factor; in between, the rest learns from the whole network. Raises
     `InputError` where the network hasn't so many, or none that could be removed.
     """
-    goals = _goals(model.trunk, {"filters": filters, "units": units})
+    goals = _goals(model.trunk, asked)
     teacher, small, steps, apart = model.graph(train_embeddings=desk.trained), model, 0, 0.0
     for left in range(_ROUNDS - 1, -1, -1):
         found = importance(small, desk, tuple(goals), progress)
@@ -89,9 +88,15 @@ def importance(
     }
 
 
-def _goals(trunk: Trunk, asked: dict[Size, int | None]) -> dict[Size, int]:
-    """What is asked for. Raises `InputError` where it can't be."""
-    goals, there = {size: count for size, count in asked.items() if count is not None}, channels_of(trunk)
+def _goals(trunk: Trunk, asked: StructuredPruning) -> dict[Size, int]:
+    """How many are asked for; of a share even ones, in which LiteRT packs 4-bit weights. Raises `InputError`."""
+    there = channels_of(trunk)
+    counts: dict[Size, int | None] = {"filters": asked.filters, "units": asked.units}
+    if asked.keep is not None:
+        counts = {size: max(2, 2 * round(asked.keep * each.width / 2)) for size, each in there.items()}
+    goals = {size: count for size, count in counts.items() if count is not None}
+    if not goals:
+        raise InputError(f"structured_pruning can't remove anything from a {trunk.kind} network: leave it out")
     for size, count in goals.items():
         if size not in there:
             raise InputError(
