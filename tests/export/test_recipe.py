@@ -59,5 +59,5 @@ def test_what_is_wrong_is_named(tmp_path, text, said):
 
 
 def test_a_strange_name_is_refused():
-    with pytest.raises(InputError, match=r"one of exact, .*received 'smalest'"):
+    with pytest.raises(InputError, match=r"one of quick, exact, .*received 'smalest'"):
         read_recipe("smalest")
