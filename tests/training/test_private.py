@@ -18,6 +18,7 @@ from nearsight_training.columns import Table
 from nearsight_training.config import Augmentation, Fitting, LogConfig, Origin, Privacy, Size, Target, Value
 from nearsight_training.fit import BatchLoss, seeded
 from nearsight_training.guarantee import Guarantee, check_private, limits, promised, spent, spoken
+from nearsight_training.histories import reference
 from nearsight_training.learning import trunk_of
 from nearsight_training.network import build
 from nearsight_training.noise import Noise
@@ -25,7 +26,7 @@ from nearsight_training.preparation import prepare
 from nearsight_training.private_step import PrivateStep
 from nearsight_training.run import load_run
 from nearsight_training.sequences import Crops, batches, crops, drawn
-from nearsight_training.split import TRAIN, VALIDATION, plan, reference
+from nearsight_training.split import TRAIN, VALIDATION, plan
 from nearsight_training.tensorflow import tf
 from nearsight_training.train import train_log
 from training.conftest import DAY, make_log

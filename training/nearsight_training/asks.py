@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearsight_training.config import LogConfig
+from nearsight_training.histories import reference
 from nearsight_training.log import EventLog
 from nearsight_training.noise import Noise
-from nearsight_training.split import TEST, Plan, reference
+from nearsight_training.split import TEST, Plan
 
 __all__ = ["Asks", "drawn_asks"]
 

@@ -8,8 +8,8 @@ from nearsight.errors import InputError
 from nearsight.heads import BinaryHead, Head, NextEventHead, ValueHead
 from nearsight.spec import Spec
 from nearsight_training.config import Asked, Inactive, Label, LogConfig, NextItem, Value
-from nearsight_training.histories import Histories
-from nearsight_training.split import TRAIN, VALIDATION, reference
+from nearsight_training.histories import Histories, reference
+from nearsight_training.split import TRAIN, VALIDATION
 
 __all__ = ["heads_of", "item_column"]
 

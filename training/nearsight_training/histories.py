@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearsight.names import Names
+from nearsight_training.config import Fitting
 
-__all__ = ["SPLITS", "Histories", "Stored", "coded_fields", "read_histories", "write_histories"]
+__all__ = ["SPLITS", "Histories", "Stored", "coded_fields", "read_histories", "reference", "write_histories"]
 
 SPLITS = ("train", "validation", "test")
 _FIELD = "field:"  # how a raw field's array is named in the file
@@ -179,6 +180,15 @@ def write_histories(path: Path, histories: Histories) -> None:
     arrays = {part.name: getattr(histories, part.name) for part in fields(histories) if part.name != "fields"}
     arrays |= {_FIELD + name: values for name, values in histories.fields.items()}
     np.savez_compressed(path, **arrays)
+
+
+def reference(fitting: Fitting) -> int:
+    """The split of whose users all is learned that a model has beside its weights: vocabularies, bounds, segments.
+
+    The training users, but the validation users where training is private: what it promises then holds for the whole
+    of a bundle.
+    """
+    return SPLITS.index("train" if fitting.private is None else "validation")
 
 
 def read_histories(path: Path) -> Histories:

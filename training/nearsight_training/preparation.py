@@ -19,7 +19,7 @@ from nearsight_training.config import Asked, Label, LogConfig, Value
 from nearsight_training.gate import ENOUGH
 from nearsight_training.groups import coarse
 from nearsight_training.heads import heads_of, item_column
-from nearsight_training.histories import SPLITS, Histories, Stored
+from nearsight_training.histories import SPLITS, Histories, Stored, reference
 from nearsight_training.labels import (
     UNKNOWN,
     ask_labels,
@@ -32,7 +32,7 @@ from nearsight_training.labels import (
 from nearsight_training.leakage import check_answers, check_columns
 from nearsight_training.log import EventLog
 from nearsight_training.specification import fit_spec, handled
-from nearsight_training.split import TEST, TRAIN, VALIDATION, Plan, plan, reference
+from nearsight_training.split import TEST, TRAIN, VALIDATION, Plan, plan
 from nearsight_training.targets import check_targets
 
 __all__ = ["Prepared", "alike", "prepare", "prepare_more", "prepare_split", "split_labels"]

@@ -18,9 +18,8 @@ from nearsight_training.beside import Beside
 from nearsight_training.config import LogConfig, TableConfig
 from nearsight_training.gate import Gate
 from nearsight_training.guarantee import Guarantee
-from nearsight_training.histories import Histories, read_histories, write_histories
+from nearsight_training.histories import Histories, read_histories, reference, write_histories
 from nearsight_training.metrics import Interval
-from nearsight_training.split import reference
 
 __all__ = [
     "FORMAT",
@@ -88,7 +87,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def reference(self) -> int:
-        """The split whose users tell what else a model has; see `nearsight_training.split.reference`."""
+        """The split whose users tell what else a model has; see `nearsight_training.histories.reference`."""
         return reference(self.config.fitting)
 
     @property

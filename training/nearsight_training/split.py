@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from nearsight.errors import InputError
 from nearsight_training.columns import moment
 from nearsight_training.config import Fitting, LogConfig
-from nearsight_training.histories import SPLITS
+from nearsight_training.histories import SPLITS, reference
 from nearsight_training.log import EventLog
 
-__all__ = ["TEST", "TRAIN", "VALIDATION", "Plan", "assign_users", "place_of", "plan", "reference"]
+__all__ = ["TEST", "TRAIN", "VALIDATION", "Plan", "assign_users", "place_of", "plan"]
 
 TRAIN, VALIDATION, TEST = range(len(SPLITS))
 _TRAIN_SHARE_OF_EVENTS = 0.75
@@ -71,15 +71,6 @@ def plan(log: EventLog, config: LogConfig) -> Plan:
             "pass --split user, a later cut-off or a shorter horizon"
         )
     return Plan(users, cut, cut, until, cutoff, None if cutoff is None else cutoff - horizon)
-
-
-def reference(fitting: Fitting) -> int:
-    """The split of whose users all is learned that a model has beside its weights: vocabularies, bounds, segments.
-
-    The training users, but the validation users where training is private: what it promises then holds for the whole
-    of a bundle.
-    """
-    return TRAIN if fitting.private is None else VALIDATION
 
 
 def _span(log: EventLog, users: NDArray[np.int8], fitting: Fitting) -> tuple[float, float]:

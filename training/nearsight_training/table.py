@@ -13,10 +13,10 @@ from nearsight.names import Names
 from nearsight.spec import Category, Spec, Steps
 from nearsight_training.columns import Table, numbers_of, outlined
 from nearsight_training.config import TableConfig
-from nearsight_training.histories import SPLITS, Histories
+from nearsight_training.histories import SPLITS, Histories, reference
 from nearsight_training.labels import UNKNOWN
 from nearsight_training.preparation import Prepared
-from nearsight_training.split import TEST, TRAIN, VALIDATION, reference
+from nearsight_training.split import TEST, TRAIN, VALIDATION
 
 __all__ = ["EVENT", "VALUE", "Samples", "prepare_table", "read_steps", "read_table"]
 

@@ -83,8 +83,8 @@ def train_prepared(
     from nearsight_training.answers import Walker
     from nearsight_training.baselines import gated
     from nearsight_training.discovery import discovered
+    from nearsight_training.histories import reference
     from nearsight_training.learning import cutoff_of, learn
-    from nearsight_training.split import reference
     from nearsight_training.transfer import pinned
 
     config = pinned(config, source)
