@@ -46,7 +46,7 @@ def distilled(model: Model, desk: Desk, asked: Distillation, progress: Progress 
     found = Model(trunk, canonical(student))
     return found, PassReport(
         name="distillation",
-        said=f"a {size.network} of {size.filters} filters and {size.units} units has learned from {spoken}",
+        said=f"a student ({size.network}, {size.filters} filters, {size.units} units) has learned from {spoken}",
         tensors={name: Tensor.of(array) for name, array in found.weights.items()},
         steps=fitting.epochs * _steps(desk),
         validation_difference=_apart(Teachers([student], run.heads), Teachers(teachers.networks, run.heads), desk),
