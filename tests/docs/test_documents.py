@@ -15,6 +15,7 @@ import made_up
 import nearsight
 from nearsight.bundle import write_bundle
 from nearsight_cli.app import app
+from nearsight_export.recipe import QuantisationAware, StructuredPruning, read_recipe
 from nearsight_training.declaration import read_declaration
 
 ROOT = Path(__file__).parents[2]
@@ -78,11 +79,18 @@ def test_the_python_in_a_document_runs(document: Path, tmp_path: Path, monkeypat
 
 
 def test_the_questions_in_the_readme_can_be_asked(tmp_path: Path) -> None:
-    (declaration,) = blocks(ROOT / "README.md", "toml")
+    declaration, _ = blocks(ROOT / "README.md", "toml")
     (tmp_path / "shop.toml").write_text(declaration)
     config = read_declaration(tmp_path / "shop.toml").config()
     asked = [getattr(each, "name", None) for each in (*config.targets, *config.values, config.next_item)]
     assert asked == ["buys", "leaves", "spend", "next_product"]
+
+
+def test_the_recipe_in_the_readme_can_be_followed(tmp_path: Path) -> None:
+    _, recipe = blocks(ROOT / "README.md", "toml")
+    (tmp_path / "mine.toml").write_text(recipe)
+    passes = read_recipe(str(tmp_path / "mine.toml")).passes
+    assert passes == (StructuredPruning(filters=24, units=28), QuantisationAware(bits=4))
 
 
 def test_the_architecture_names_files_that_are_there() -> None:

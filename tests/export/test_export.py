@@ -309,7 +309,7 @@ def test_a_missing_variant_is_told_unless_the_bundle_needs_it(run_path, tmp_path
     [
         ({"variant": "int3"}, r"one of fp32, fp16, int8, int8-full, int4, received 'int3'"),
         ({"variant": "fp16", "variants": ("fp32",)}, "must be among those that are made"),
-        ({"largest_loss": 0.0}, r"between 0 and 0\.5, received 0\.0"),
+        ({"largest_loss": 0.5}, r"0 or lie below 0\.5, received 0\.5"),
         ({"members": ("window.tflite",)}, "needs a step graph"),
         ({"members": ("step.tflite", "step.exe")}, "members are among"),
     ],
