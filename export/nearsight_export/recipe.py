@@ -139,7 +139,7 @@ RECIPES = {
     "quick": Recipe(passes=(MagnitudePruning(),)),
     "exact": Recipe(variant="fp32"),
     "balanced": Recipe(passes=(StructuredPruning(keep=0.66), QuantisationAware())),
-    "smallest": Recipe(passes=(Distillation(), QuantisationAware())),
+    "smallest": Recipe(passes=(Distillation(),)),
     "fastest": Recipe(passes=(Distillation(network="lstm"), QuantisationAware())),
 }
 
