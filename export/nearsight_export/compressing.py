@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -16,7 +17,6 @@ from nearsight.errors import InputError, NearsightError
 from nearsight.heads import calibrated
 from nearsight.manifest import model_id
 from nearsight.trunk import Trunk, Weights
-from nearsight_export.attempt import LateError
 from nearsight_export.budget import Budget
 from nearsight_export.config import ExportConfig
 from nearsight_export.conversion import converted
@@ -32,6 +32,7 @@ from nearsight_export.recipe import Recipe, written
 from nearsight_export.recommendation import Trial, front, recommended
 from nearsight_export.replay import Replay, replayed
 from nearsight_export.samples import collected
+from nearsight_export.search import Choices, Search, Within
 from nearsight_export.source import recalibrated, through
 from nearsight_export.study import Study, check_folder
 from nearsight_export.tuning import Limits
@@ -41,11 +42,15 @@ from nearsight_training.metrics import Interval
 from nearsight_training.progress import SILENT, Progress
 from nearsight_training.run import Run, check_above, load_histories, load_run, load_weights
 
+if TYPE_CHECKING:
+    import optuna
+
 __all__ = ["Compressed", "compress"]
 
-_RESULT, _ARTIFACTS, _PASSES = "compression.json", "trials", "passes"
+_RESULT, _PASSES = "compression.json", "passes"
 _BUNDLE, _RECIPE = "model.nsight", "recipe.toml"
 _PACKAGES = ("nearsight", "optuna", "tensorflow", "ai-edge-litert")
+_STAGES = 100  # of a trial, whose passes say themselves how far they are
 _MOST_EVENTS = 100_000  # of validation, that trials are judged by
 
 
@@ -118,7 +123,7 @@ def _judge(run: Run, histories: Histories) -> Judge:
     return Judge(validation.limited(_MOST_EVENTS, run.seed), run.heads, rehearsal_of(validation, run.config))
 
 
-class _Search:
+class _Search(Search):
     """The trials of one folder, and what follows from them."""
 
     def __init__(
@@ -131,29 +136,24 @@ class _Search:
         out: Path,
         progress: Progress,
     ) -> None:
-        self.study, self.subject, self.histories, self.judge = study, run, histories, judge
-        self.out, self.progress = out, progress
+        super().__init__(study, out, progress, judge.figure)
+        self.subject, self.histories, self.judge = run, histories, judge
         self.network, self.desk = Model(run.trunk, weights), Desk.of(run, histories)
         self.cookbook, self.cache = Cookbook(run), Cache(out / _PASSES)
 
-    def run(self, deadline: float, most: int | None) -> bool:
-        """Try recipes until the time is over or `most` were tried; returns whether Ctrl-C ended it."""
-        tried = 0
-        while (most is None or tried < most) and (self.reference is None or time.monotonic() < deadline):
-            try:
-                self._tried(deadline)
-            except KeyboardInterrupt:
-                if self.reference is None:
-                    raise
-                return True
-            tried += 1
-        return False
+    @property
+    def wanted(self) -> tuple[Choices, ...]:
+        """See `Search`: no pass, then one of each kind."""
+        return self.cookbook.first
 
     @property
-    def reference(self) -> Trial | None:
-        """The done trial without any pass."""
-        done = (trial for trial in self.study.trials if trial.state == "done")
-        return next((trial for trial in done if trial.choices == self.cookbook.untouched), None)
+    def stages(self) -> int:
+        """See `Search`."""
+        return _STAGES
+
+    def drawn(self, trial: "optuna.trial.Trial") -> Choices:
+        """See `Search`."""
+        return self.cookbook.drawn(trial)
 
     def concluded(self, run_path: Path, budget: Budget, command: str, is_stopped: bool) -> Compressed:
         """Front, recommendation and the front's figures on the test."""
@@ -227,36 +227,14 @@ class _Search:
             found[trial.number] = losses(exam, before, self._replay(trial, exam.histories))
         return found
 
-    def _tried(self, deadline: float) -> Trial:
-        """One trial, kept in the study. Raises what ends the first one, and `KeyboardInterrupt`."""
-        reference, began = self.reference, time.monotonic()
-        ahead = len(self.study.trials)
-        drawn = self.study.begun(self.cookbook.first[ahead] if ahead < len(self.cookbook.first) else None)
-        choices = self.cookbook.drawn(drawn)
-        self.progress.start(f"trial {drawn.number}, {max(0.0, deadline - time.monotonic()) / 60:.0f} min left", 100)
-        found = Trial(number=drawn.number, state="failed", choices=choices, seconds=0.0, reason="it was interrupted")
-        try:
-            found = self._figures(found, reference, deadline)
-        except LateError as end:
-            found = msgspec.structs.replace(found, state="pruned", reason=str(end))
-        except NearsightError as error:
-            found = msgspec.structs.replace(found, reason=str(error))
-            if reference is None:
-                raise
-        finally:
-            found = msgspec.structs.replace(found, seconds=time.monotonic() - began)
-            self.study.ended(drawn, found)
-        self.progress.finish(self._told(found))
-        return found
-
-    def _figures(self, trial: Trial, reference: Trial | None, deadline: float) -> Trial:
-        """Make, judge and time the step of a recipe."""
+    def measured(self, trial: Trial, reference: Trial | None, deadline: float) -> Trial:
+        """See `Search`: make, judge and time the step of a recipe."""
         recipe = self.cookbook.recipe(trial.choices)
-        within = _Within(self.progress, deadline if reference else float("inf"))
+        within = Within(self.progress, deadline if reference else float("inf"))
         model, _ = through(recipe.passes, self.network, self.desk, within, self.cache)
         within.advance("converting")
         content = self._artifact(model, recipe)
-        write_atomically(self._path(trial.number), content)
+        write_atomically(self.artifact(trial.number), content)
         within.advance("judging and timing")
         mine = self._backend(content, model.trunk)
         other = self._loaded(reference) if reference else mine
@@ -287,41 +265,13 @@ class _Search:
         return replayed(self._loaded(trial), self._trunk(trial), histories)
 
     def _loaded(self, trial: Trial) -> Backend:
-        return self._backend(self._path(trial.number).read_bytes(), self._trunk(trial))
+        return self._backend(self.artifact(trial.number).read_bytes(), self._trunk(trial))
 
     def _trunk(self, trial: Trial) -> Trunk:
         return through(self.cookbook.recipe(trial.choices).passes, self.network, self.desk, SILENT, self.cache)[0].trunk
 
     def _backend(self, content: bytes, trunk: Trunk) -> Backend:
         return choose("litert", {"step.tflite": content}, trunk)
-
-    def _told(self, trial: Trial) -> str:
-        if trial.state != "done":
-            return f"{trial.state}: {trial.reason}"
-        score, pace, size = trial.values
-        return f"{self.judge.figure} {abs(score):.4f}, {trial.p50_us:.1f} µs ({pace:.2f}), {size / 1000:.1f} kB"
-
-    def _path(self, number: int) -> Path:
-        return self.out / _ARTIFACTS / f"{number:04d}.tflite"
-
-
-class _Within:
-    """Passes on the steps of a trial's passes, whose beginnings and ends are nobody's business, until time is over."""
-
-    def __init__(self, outer: Progress, deadline: float) -> None:
-        self._outer, self._deadline = outer, deadline
-
-    def start(self, title: str, total: int) -> None:
-        """The trial has begun already."""
-
-    def advance(self, note: str = "") -> None:
-        """One step of the trial. Raises `LateError` past the deadline."""
-        if time.monotonic() > self._deadline:
-            raise LateError("the time was over")
-        self._outer.advance(note)
-
-    def finish(self, summary: str = "") -> None:
-        """The trial goes on."""
 
 
 def _costs(trial: Trial, lost: Mapping[int, Interval]) -> tuple[float, float, float]:

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from nearsight.bundle import write_atomically
-from nearsight.errors import InputError, NearsightError
+from nearsight.errors import InputError
+from nearsight_export.attempt import Attempts
 from nearsight_export.recommendation import RULE, Against, Trial, best, front, recommended
+from nearsight_export.search import Choices, Search, Within
+from nearsight_export.space import Space
 from nearsight_export.study import Study, check_folder
 from nearsight_training.columns import Table
 from nearsight_training.config import LogConfig
@@ -24,9 +27,12 @@ from nearsight_training.progress import SILENT, Progress
 from nearsight_training.run import Run, check_place, load_run
 from nearsight_training.train import sha256, train_log
 
+if TYPE_CHECKING:
+    import optuna
+
 __all__ = ["BEST", "Limits", "Tuned", "configuration", "tune"]
 
-BEST, _RESULT, _ARTIFACTS = "best", "tuning.json", "trials"
+BEST, _RESULT = "best", "tuning.json"
 _PACKAGES = ("nearsight", "optuna", "tensorflow", "ai-edge-litert")
 
 
@@ -157,41 +163,31 @@ def _trained(source: Path, config: LogConfig, folder: Path, progress: Progress) 
     return train_log(source, config, folder, progress)
 
 
-class _Search:
+class _Search(Search):
     """The trials of one folder, and what follows from them."""
 
     def __init__(self, study: Study, prepared: Prepared, config: LogConfig, out: Path, progress: Progress) -> None:
-        from nearsight_export.attempt import Attempts
-        from nearsight_export.space import Space
-
-        self.study, self.config, self.out, self.progress = study, config, out, progress
-        self.attempts = Attempts(prepared, config)
+        self.config, self.attempts = config, Attempts(prepared, config)
         self.space = Space(config, prepared.spec, self.attempts.training)
-
-    def run(self, deadline: float, most: int | None) -> bool:
-        """Try configurations until the time is over or `most` were tried; returns whether Ctrl-C ended it."""
-        durations = list[float]()
-        while most is None or len(durations) < most:
-            expected = sum(durations) / len(durations) if durations else 0.0
-            if self.default is not None and time.monotonic() + expected > deadline:
-                break
-            try:
-                durations.append(self._tried(deadline).seconds)
-            except KeyboardInterrupt:
-                if self.default is None:
-                    raise
-                return True
-        return False
+        super().__init__(study, out, progress, self.attempts.judge.figure)
 
     @property
-    def default(self) -> Trial | None:
-        """The done trial of the default configuration."""
-        done = (trial for trial in self.study.trials if trial.state == "done")
-        return next((trial for trial in done if trial.choices == self.space.default), None)
+    def wanted(self) -> tuple[Choices, ...]:
+        """See `Search`: the default configuration's choices."""
+        return (self.space.default,)
+
+    @property
+    def stages(self) -> int:
+        """See `Search`."""
+        return self.config.fitting.epochs + 2
+
+    def drawn(self, trial: "optuna.trial.Trial") -> Choices:
+        """See `Search`."""
+        return self.space.drawn(trial)
 
     def concluded(self, source: Path, command: str, is_stopped: bool) -> Tuned:
         """Front, recommendation and its comparison with the default."""
-        trials, default = self.study.trials, self.default
+        trials, default = self.study.trials, self.reference
         if default is None:
             raise InputError(f"{self.out} holds no trial of the default configuration: run the command again")
         winners, top = front(trials), best(trials)
@@ -226,41 +222,19 @@ class _Search:
     def _ahead(self, first: Trial, second: Trial) -> Interval:
         self.progress.advance(f"trial {first.number} and trial {second.number}")
         one, other = (
-            self.attempts.replay(self.space.configured(trial.choices), self._artifact(trial.number).read_bytes())
+            self.attempts.replay(self.space.configured(trial.choices), self.artifact(trial.number).read_bytes())
             for trial in (first, second)
         )
         return self.attempts.judge.ahead(one, other)
 
-    def _tried(self, deadline: float) -> Trial:
-        """One trial, kept in the study. Raises what ends the default configuration's, and `KeyboardInterrupt`."""
-        from nearsight_export.attempt import LateError, UnpromisingError
-
-        default, began = self.default, time.monotonic()
-        drawn = self.study.begun(self.space.default if default is None else None)
-        choices = self.space.drawn(drawn)
-        self._announce(drawn.number, deadline)
-        found = Trial(number=drawn.number, state="failed", choices=choices, seconds=0.0, reason="it was interrupted")
-        try:
-            found = self._found(found, default, deadline)
-        except (LateError, UnpromisingError) as end:
-            found = msgspec.structs.replace(found, state="pruned", reason=str(end))
-        except NearsightError as error:
-            found = msgspec.structs.replace(found, reason=str(error))
-            if default is None:
-                raise
-        finally:
-            found = msgspec.structs.replace(found, seconds=time.monotonic() - began)
-            self.study.ended(drawn, found)
-        self.progress.finish(self._told(found))
-        return found
-
-    def _found(self, trial: Trial, default: Trial | None, deadline: float) -> Trial:
-        reference = None
-        if default is not None:
-            reference = self.config, self._artifact(default.number).read_bytes()
-        config, inner = self.space.configured(trial.choices), _Within(self.progress)
-        found = self.attempts.tried(config, reference, self.study.trials, deadline, inner)
-        write_atomically(self._artifact(trial.number), found.artifact)
+    def measured(self, trial: Trial, reference: Trial | None, deadline: float) -> Trial:
+        """See `Search`."""
+        other = None
+        if reference is not None:
+            other = self.config, self.artifact(reference.number).read_bytes()
+        config, inner = self.space.configured(trial.choices), Within(self.progress)
+        found = self.attempts.tried(config, other, self.study.trials, deadline, inner)
+        write_atomically(self.artifact(trial.number), found.artifact)
         return msgspec.structs.replace(
             trial,
             state="done",
@@ -271,35 +245,5 @@ class _Search:
             bytes=len(found.artifact),
             p50_us=found.pace.p50_us,
             reference_us=found.pace.reference_us,
-            pace=found.pace.ratio if default is not None else 1.0,
+            pace=found.pace.ratio if reference is not None else 1.0,
         )
-
-    def _announce(self, number: int, deadline: float) -> None:
-        left = max(0.0, deadline - time.monotonic()) / 60
-        self.progress.start(f"trial {number}, {left:.0f} min left", self.config.fitting.epochs + 2)
-
-    def _told(self, trial: Trial) -> str:
-        if trial.state != "done":
-            return f"{trial.state}: {trial.reason}"
-        score, pace, size = trial.values
-        return f"{self.attempts.judge.figure} {score:.4f}, {trial.p50_us:.1f} µs ({pace:.2f}), {size / 1000:.1f} kB"
-
-    def _artifact(self, number: int) -> Path:
-        return self.out / _ARTIFACTS / f"{number:04d}.tflite"
-
-
-class _Within:
-    """Passes on the steps of a trial's parts, whose beginnings and ends are nobody's business."""
-
-    def __init__(self, outer: Progress) -> None:
-        self._outer = outer
-
-    def start(self, title: str, total: int) -> None:
-        """The trial has begun already."""
-
-    def advance(self, note: str = "") -> None:
-        """One step of the trial."""
-        self._outer.advance(note)
-
-    def finish(self, summary: str = "") -> None:
-        """The trial goes on."""

@@ -4,17 +4,18 @@ import os
 import signal
 import time
 
+import flatbuffers
 import msgspec
 import numpy as np
+import onnx
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 import made_up
 from nearsight.bundle import Bundle, sealed, write_bundle
 from nearsight.errors import BundleError
 from nearsight_benchmarks import exposure
 from nearsight_benchmarks.exposure import exposed, outcome, resealed, structure
-
-onnx = pytest.importorskip("onnx")
 
 WEIGHTS = np.random.default_rng(3).normal(size=500).astype(np.float32)
 
@@ -54,7 +55,6 @@ def graph():
 
 def tflite():
     """A model with one buffer of weights and one of a shape, as the schema's own writer makes it."""
-    flatbuffers, schema = pytest.importorskip("flatbuffers"), pytest.importorskip("ai_edge_litert.schema_py_generated")
     model = schema.ModelT()
     model.buffers = [schema.BufferT(), schema.BufferT(), schema.BufferT()]
     model.buffers[1].data = np.frombuffer(WEIGHTS.tobytes(), np.uint8)

@@ -164,6 +164,19 @@ def test_a_budget_in_another_unit_is_refused(run_path, tmp_path):
         compress(run_path, Budget.of("-0.01 nats"), tmp_path / "out", Limits(600, 1))
 
 
+def test_a_search_that_was_interrupted_in_its_first_trial_begins_with_it_again(run_path, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compressing, "converted", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            compress(run_path, Budget.of("1 MB"), tmp_path / "out", Limits(600, 1))
+    found = compress(run_path, Budget.of("1 kB"), tmp_path / "out", Limits(600, 1))
+    assert [trial.state for trial in found.trials] == ["failed", "done"]
+    assert found.reference == 1
+
+
 def test_another_run_is_refused(run_path, searched, tmp_path):
     other = tmp_path / "run"
     other.mkdir()
