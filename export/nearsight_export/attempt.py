@@ -11,6 +11,7 @@ from nearsight.backends import Backend, choose
 from nearsight.heads import calibrated
 from nearsight.trunk import Trunk
 from nearsight_export.conversion import converted
+from nearsight_export.errors import LateError, UnpromisingError
 from nearsight_export.judge import Judge
 from nearsight_export.pace import Pace, raced
 from nearsight_export.recommendation import Trial, is_behind
@@ -26,19 +27,11 @@ from nearsight_training.sequences import crops, step_count
 from nearsight_training.split import TRAIN, VALIDATION
 from nearsight_training.tensorflow import tf_keras
 
-__all__ = ["Attempts", "Finding", "LateError", "UnpromisingError"]
+__all__ = ["Attempts", "Finding"]
 
 _ARTIFACT = "int8/step.tflite"
 _MOST_EVENTS = 100_000  # of validation, that trials are judged by
 _CHECK = 3  # the check for pruning comes after a third of the steps
-
-
-class UnpromisingError(Exception):
-    """A trial is behind most of those that are no larger."""
-
-
-class LateError(Exception):
-    """The time is over."""
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,13 @@ NearsightError
 ├── ClusteringError     weights don't share the values that they should
 ├── ConversionError     a converter refused a graph or died over it
 └── SparsityError       pruning didn't reach the sparsity that was asked for
+
+`LateError` and `UnpromisingError` end a search's trial and never reach a caller.
 """
 
 from nearsight.errors import NearsightError
 
-__all__ = ["CertificateError", "ClusteringError", "ConversionError", "SparsityError"]
+__all__ = ["CertificateError", "ClusteringError", "ConversionError", "LateError", "SparsityError", "UnpromisingError"]
 
 
 class CertificateError(NearsightError):
@@ -26,3 +28,11 @@ class ConversionError(NearsightError):
 
 class SparsityError(NearsightError):
     """Pruning didn't reach the sparsity that was asked for."""
+
+
+class UnpromisingError(Exception):
+    """A trial is behind most of those that are no larger."""
+
+
+class LateError(Exception):
+    """The time is over."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from nearsight.errors import NearsightError
-from nearsight_export.attempt import LateError, UnpromisingError
+from nearsight_export.errors import LateError, UnpromisingError
 from nearsight_export.recommendation import Trial
 from nearsight_training.progress import Progress
 

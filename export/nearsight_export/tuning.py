@@ -13,10 +13,8 @@ import msgspec
 
 from nearsight.bundle import write_atomically
 from nearsight.errors import InputError
-from nearsight_export.attempt import Attempts
 from nearsight_export.recommendation import RULE, Against, Trial, best, front, recommended
 from nearsight_export.search import Choices, Search, Within
-from nearsight_export.space import Space
 from nearsight_export.study import Study, check_folder
 from nearsight_training.columns import Table
 from nearsight_training.config import LogConfig
@@ -167,6 +165,9 @@ class _Search(Search):
     """The trials of one folder, and what follows from them."""
 
     def __init__(self, study: Study, prepared: Prepared, config: LogConfig, out: Path, progress: Progress) -> None:
+        from nearsight_export.attempt import Attempts
+        from nearsight_export.space import Space
+
         self.config, self.attempts = config, Attempts(prepared, config)
         self.space = Space(config, prepared.spec, self.attempts.training)
         super().__init__(study, out, progress, self.attempts.judge.figure)

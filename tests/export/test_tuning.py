@@ -16,8 +16,8 @@ import nearsight_export.attempt
 import nearsight_export.tuning
 from nearsight.backends.backend import Backend, Binding, tensors
 from nearsight.errors import InputError
-from nearsight_export.attempt import Attempts, LateError, UnpromisingError
-from nearsight_export.errors import ConversionError
+from nearsight_export.attempt import Attempts
+from nearsight_export.errors import ConversionError, LateError, UnpromisingError
 from nearsight_export.judge import Judge
 from nearsight_export.making import Maker
 from nearsight_export.pace import raced
