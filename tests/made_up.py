@@ -61,6 +61,7 @@ def trunk(of, questions, filters=8, units=12):
         filters=filters,
         units=units,
         activations=activations(questions),
+        skip=True,
     )
 
 

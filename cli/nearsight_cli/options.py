@@ -377,6 +377,16 @@ Units = Annotated[
     int,
     typer.Option(min=1, metavar="N", help="LSTM units; without an LSTM the last layer.", rich_help_panel="The network"),
 ]
+Skip = Annotated[
+    bool | None,
+    typer.Option(
+        "--skip/--no-skip",
+        help="Let the answers read the newest event itself beside what the network makes of the history. Without it: "
+        "they do, for a wide table they don't.",
+        show_default=False,
+        rich_help_panel="The network",
+    ),
+]
 Epochs = Annotated[
     int | None,
     typer.Option(

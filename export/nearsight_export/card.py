@@ -61,14 +61,15 @@ def _privacy(run: Run) -> str:
 
 def _network(trunk: Trunk) -> str:
     filters, units = trunk.filters, trunk.units
-    return {
+    bodies = {
         "cnn_lstm": f"A convolution of {filters} filters over three events, pooling by two and an LSTM of {units} "
         "units",
         "lstm": f"An LSTM of {units} units",
         "cnn": f"A convolution of {filters} filters over three events, their maximum and a layer of {units} units",
         "mlp": f"A layer of {filters} units on each event, their mean and a layer of {units} units",
         "vae": f"A variational autoencoder of {filters} units with {units - 1} latent numbers and an anomaly score",
-    }[trunk.kind]
+    }
+    return bodies[trunk.kind] + (", with answers that read the newest event as well" if trunk.skip else "")
 
 
 def _list(lines: Iterator[str] | list[str]) -> str:

@@ -8,7 +8,7 @@ import onnx
 
 from nearsight.backends.onnx import CODE_SIZES, said
 from nearsight.trunk import Trunk, Weights, heads, step
-from nearsight_export.onnx_windows import WHOLE
+from nearsight_export.onnx_windows import whole
 from nearsight_export.recording import OnnxOps, Recorder
 
 __all__ = ["step_model", "window_model"]
@@ -41,7 +41,7 @@ def window_model(trunk: Trunk, weights: Weights) -> bytes:
     codes = recorder.input("codes", np.int32, ("batch", "time", len(trunk.code_sizes)))
     numbers = recorder.input("numbers", np.float32, ("batch", "time", trunk.numbers))
     length = recorder.input("length", np.int32, ("batch",))
-    read, embedding = WHOLE[trunk.kind](recorder, trunk, weights, codes, numbers, length)
+    read, embedding = whole(recorder, trunk, weights, codes, numbers, length)
     answers = heads(OnnxOps(), trunk, weights, read)
     outputs = {"heads": (answers, ("batch", trunk.outputs)), "embedding": (embedding, ("batch", trunk.units))}
     return _content(recorder.model(outputs))

@@ -1,6 +1,6 @@
 """Whole windows in ONNX's own operators, for each kind of network: any number of histories, answered at their ends.
 
-Each takes `codes (B, T, K)`, `numbers (B, T, N)` and `length (B,)` and gives what the heads read and the embedding.
+Each takes `codes (B, T, K)`, `numbers (B, T, N)` and `length (B,)` and gives what the heads are given and the embedding.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from nearsight.networks import cnn, mlp, vae
 from nearsight.trunk import CONV_WIDTH, Kind, Trunk, Weights
 from nearsight_export.recording import OnnxOps, Recorder, Value
 
-__all__ = ["WHOLE"]
+__all__ = ["whole"]
 
 Whole = Callable[[Recorder, Trunk, Weights, Value, Value, Value], tuple[Value, Value]]
 _ONNX_GATES = (0, 2, 1, 3)  # ONNX orders input, output, forget, candidate; the trunk has the forget gate second
@@ -65,7 +65,18 @@ def _vae(
     return vae.placed(OnnxOps(), trunk, weights, newest, _encoded(recorder, weights, rows, codes, length))
 
 
-WHOLE: Mapping[Kind, Whole] = {"cnn_lstm": _cnn_lstm, "lstm": _lstm, "cnn": _cnn, "mlp": _mlp, "vae": _vae}
+_WHOLE: Mapping[Kind, Whole] = {"cnn_lstm": _cnn_lstm, "lstm": _lstm, "cnn": _cnn, "mlp": _mlp, "vae": _vae}
+
+
+def whole(
+    recorder: Recorder, trunk: Trunk, weights: Weights, codes: Value, numbers: Value, length: Value
+) -> tuple[Value, Value]:
+    """What the heads read `(B, X)` and the embedding `(B, U)`."""
+    given, embedding = _WHOLE[trunk.kind](recorder, trunk, weights, codes, numbers, length)
+    if not trunk.skip:
+        return given, embedding
+    row = _newest(recorder, _rows(recorder, trunk, weights, codes, numbers), length, trunk.row_size)
+    return OnnxOps().concat([given, row]), embedding
 
 
 def _frames(recorder: Recorder, trunk: Trunk, weights: Weights, codes: Value, numbers: Value) -> Value:

@@ -44,7 +44,7 @@ class Distillation(
 
     The `teacher` is the "network" before, or the mean of several "networks" of other seeds, or that of the network and
     "trees" (LightGBM) that have never seen the user in question. The student is a `network` of the teacher's kind where
-    nothing is said, and learns for so many `epochs` as make 3,000 steps, 6 at least.
+    nothing is said, whose heads read the newest row with `skip`, and learns for so many `epochs` as make 3,000 steps, 6 at least.
     """
 
     teacher: Literal["network", "networks", "trees"] = "trees"
@@ -52,6 +52,7 @@ class Distillation(
     filters: int = 16
     units: int = 16
     largest_embedding: int = 5
+    skip: bool = False
     epochs: int | None = None
 
     def __post_init__(self) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nearsight.trunk import Trunk, Weights, heads, step
-from nearsight_export.unrolled import UNROLLED
+from nearsight_export.unrolled import unrolled
 from nearsight_training.network import window_model
 from nearsight_training.tensorflow import tf
 
@@ -98,7 +98,7 @@ def unrolled_window_function(trunk: Trunk, weights: Weights, size: int) -> Trace
     ops = TensorOps()
 
     def call(codes: Any, numbers: Any, length: Any) -> dict[str, Any]:
-        read, embedding = UNROLLED[trunk.kind](ops, trunk, weights, codes, numbers, length)
+        read, embedding = unrolled(ops, trunk, weights, codes, numbers, length)
         return {"heads": heads(ops, trunk, weights, read), "embedding": embedding}
 
     return _traced(call, _window_specs(trunk, size), tf.Module())

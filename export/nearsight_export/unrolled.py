@@ -1,6 +1,6 @@
 """Whole windows in plain TensorFlow operators, for each kind of network: one history of T rows, answered at its end.
 
-Each takes `codes (1, T, K)`, `numbers (1, T, N)` and `length (1,)` and gives what the heads read and the embedding.
+Each takes `codes (1, T, K)`, `numbers (1, T, N)` and `length (1,)` and gives what the heads are given and the embedding.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from nearsight.networks.lstm import gated
 from nearsight.trunk import CONV_WIDTH, Kind, Ops, Trunk, Weights, embedded
 from nearsight_training.tensorflow import tf
 
-__all__ = ["UNROLLED"]
+__all__ = ["unrolled"]
 
 Unrolled = Callable[[Ops, Trunk, Weights, Any, Any, Any], tuple[Any, Any]]
 
@@ -54,7 +54,17 @@ def _vae(ops: Ops, trunk: Trunk, weights: Weights, codes: Any, numbers: Any, len
     return vae.placed(ops, trunk, weights, newest, _encoded(ops, weights, rows, length))
 
 
-UNROLLED: Mapping[Kind, Unrolled] = {"cnn_lstm": _cnn_lstm, "lstm": _lstm, "cnn": _cnn, "mlp": _mlp, "vae": _vae}
+_UNROLLED: Mapping[Kind, Unrolled] = {"cnn_lstm": _cnn_lstm, "lstm": _lstm, "cnn": _cnn, "mlp": _mlp, "vae": _vae}
+
+
+def unrolled(ops: Ops, trunk: Trunk, weights: Weights, codes: Any, numbers: Any, length: Any) -> tuple[Any, Any]:
+    """What the heads read `(1, X)` and the embedding `(1, U)`."""
+    given, embedding = _UNROLLED[trunk.kind](ops, trunk, weights, codes, numbers, length)
+    if not trunk.skip:
+        return given, embedding
+    last = _last(codes.shape[1], length)
+    row = embedded(ops, trunk, weights, tf.gather(codes[0], last), tf.gather(numbers[0], last))
+    return ops.concat([given, row]), embedding
 
 
 def _of_length(table: NDArray[Any], length: Any) -> Any:

@@ -53,7 +53,8 @@ class Activation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class Trunk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The network's kind and shape, its state's size and the names and shapes of its weights.
 
-    What the state `(S,)` holds, the kind's module in `nearsight.networks` says. Zeros are an empty history.
+    What the state `(S,)` holds, the kind's module in `nearsight.networks` says. Zeros are an empty history. With `skip`
+    the heads read the newest row as well: what just happened needn't pass through the state to be seen.
     """
 
     code_sizes: tuple[int, ...]
@@ -63,10 +64,11 @@ class Trunk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     units: int
     activations: tuple[Activation, ...]
     kind: Kind = "cnn_lstm"
+    skip: bool = False
 
     def __post_init__(self) -> None:
         sizes = (*self.code_sizes, *self.embedding_sizes, self.numbers, self.filters, self.units)
-        if len(self.code_sizes) != len(self.embedding_sizes) or min(*sizes, self.read_size) < 1:
+        if len(self.code_sizes) != len(self.embedding_sizes) or min(*sizes, self.given_size) < 1:
             raise ValueError("the network's sizes don't fit each other")
         if max(*self.code_sizes, self.row_size, self.state_size, self.outputs, self.units) > _LARGEST:
             raise ValueError(f"the network has sizes of more than {_LARGEST}")
@@ -85,9 +87,14 @@ class Trunk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return _NETWORKS[self.kind].state_size(self)
 
     @property
-    def read_size(self) -> int:
-        """How many numbers the heads read: the embedding, without the anomaly score in its last place if it has one."""
+    def given_size(self) -> int:
+        """How many numbers the network gives the heads: the embedding, a `vae`'s without its last, the anomaly score."""
         return self.units - (self.kind == "vae")
+
+    @property
+    def read_size(self) -> int:
+        """How many numbers the heads read."""
+        return self.given_size + (self.row_size if self.skip else 0)
 
     @property
     def outputs(self) -> int:
@@ -110,7 +117,8 @@ def step(ops: Ops, trunk: Trunk, weights: Tensors, codes: Any, numbers: Any, sta
     `next_state (B, S)`, all float32.
     """
     row = embedded(ops, trunk, weights, codes, numbers)
-    read, embedding, next_state = _NETWORKS[trunk.kind].moved(ops, trunk, weights, row, state)
+    given, embedding, next_state = _NETWORKS[trunk.kind].moved(ops, trunk, weights, row, state)
+    read = ops.concat([given, row]) if trunk.skip else given
     return heads(ops, trunk, weights, read), embedding, next_state
 
 
@@ -120,9 +128,9 @@ def embedded(ops: Ops, trunk: Trunk, weights: Tensors, codes: Any, numbers: Any)
     return ops.concat([*ops.lookups(tables, codes), numbers])
 
 
-def heads(ops: Ops, trunk: Trunk, weights: Tensors, h: Any) -> Any:
-    """The answers `(B, O)` to what the heads read, `h (B, U)` or, for a `vae`, its latent part `(B, U - 1)`."""
-    logits = ops.dense(h, weights["head_kernel"], weights["head_bias"])
+def heads(ops: Ops, trunk: Trunk, weights: Tensors, read: Any) -> Any:
+    """The answers `(B, O)` to what the heads read, `(B, trunk.read_size)`."""
+    logits = ops.dense(read, weights["head_kernel"], weights["head_bias"])
     functions = {"sigmoid": ops.sigmoid, "softmax": ops.softmax, "linear": _same}
     pieces = ops.split(logits, [part.size for part in trunk.activations])
     answers = [functions[part.kind](piece) for part, piece in zip(trunk.activations, pieces, strict=True)]

@@ -33,7 +33,7 @@ def whole_network(codes, numbers):
         i, f, o, g = np.split(np.concatenate([frame, h]) @ w["lstm_kernel"] + w["lstm_bias"], 4)
         c = c / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
         h = np.tanh(c) / (1 + np.exp(-o))
-    logits = h @ w["head_kernel"] + w["head_bias"]
+    logits = np.concatenate([h, embedded[-1]]) @ w["head_kernel"] + w["head_bias"]
     powers = np.exp(logits[2:])
     return np.concatenate([1 / (1 + np.exp(-logits[:2])), powers / powers.sum()]), h
 

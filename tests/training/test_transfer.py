@@ -92,27 +92,29 @@ def test_a_word_keeps_its_embedding_wherever_it_stands_and_a_new_one_is_fresh(ex
 
 
 def test_the_trunk_reads_a_row_as_the_parent_does_where_both_know_all_of_it(exchanged):
-    """The oracle: a row laid out either way, of what both know, gives one and the same convolution."""
+    """The oracle: a row laid out either way, of what both know, gives one and the same convolution and answer."""
     parent, mine, (trunk, _, weights, _) = exchanged
     given = {"first": 0.3, "gap": -1.0, "age": 0.5, "price": 2.0}
 
-    def frame(its_spec, its_trunk, its_weights, event, device):
+    def told(its_spec, its_trunk, its_weights, event, device):
         codes = (its_spec.event.vocabulary.index(event) + 1, its_spec.categories[0].vocabulary.index(device) + 1)
         embedded = [its_weights[f"embedding_{k}"][code] for k, code in enumerate(codes)]
         row = np.concatenate([*embedded, [given.get(name, 0.0) for name in its_spec.number_names]])
-        return np.tile(row, 3) @ its_weights["conv_kernel"] + its_weights["conv_bias"]
+        answer = row @ its_weights["head_kernel"][its_trunk.given_size :, 0]
+        return np.append(np.tile(row, 3) @ its_weights["conv_kernel"] + its_weights["conv_bias"], answer)
 
-    theirs = frame(parent.run.spec, parent.run.trunk, parent.weights, "ask", "phone")
-    assert frame(mine, trunk, weights, "ask", "phone") == pytest.approx(theirs, abs=1e-4)
+    theirs = told(parent.run.spec, parent.run.trunk, parent.weights, "ask", "phone")
+    assert told(mine, trunk, weights, "ask", "phone") == pytest.approx(theirs, abs=1e-4)
     for name in ("lstm_kernel", "lstm_bias", "conv_bias"):
         assert (weights[name] == parent.weights[name]).all()
 
 
 def test_heads_of_the_same_name_and_kind_are_taken(exchanged):
     parent, _, (_, _, weights, note) = exchanged
-    assert (weights["head_kernel"][:, 0] == parent.weights["head_kernel"][:, 0]).all()
+    mine, its, units = weights["head_kernel"], parent.weights["head_kernel"], parent.run.trunk.units
+    assert (mine[:units, 0] == its[:units, 0]).all()
     buy, theirs = 1 + MINE.index("buy"), 1 + THEIRS.index("buy")
-    assert (weights["head_kernel"][:, buy] == parent.weights["head_kernel"][:, theirs]).all()
+    assert (mine[:units, buy] == its[:units, theirs]).all()
     assert weights["head_bias"][buy] == parent.weights["head_bias"][theirs]
     assert f"began with large (weights {model_id(parent.weights)}): 5 of 7 names and 4 of 5 numbers" in note
     assert "heads taken: buys, next_event" in note

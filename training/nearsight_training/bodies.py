@@ -1,7 +1,7 @@
 """What lies between the rows and the heads, for each kind of network, in layers.
 
 A body of the train graph answers at every prefix, one of the window graph at the true end, in plain Keras layers. Both
-give what the heads read and the embedding, and call their layers as the weights are called.
+give what the heads are given and the embedding, and call their layers as the weights are called.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ from nearsight_training.layers import (
 )
 from nearsight_training.tensorflow import tf, tf_keras
 
-__all__ = ["BODIES", "WINDOW_BODIES"]
+__all__ = ["BODIES", "WINDOW_BODIES", "newest"]
 
 Body = Callable[[Trunk, Any, bool], tuple[Any, Any]]
 WindowBody = Callable[[Trunk, Any, Any], tuple[Any, Any]]
@@ -50,7 +50,7 @@ def _mlp(trunk: Trunk, rows: Any, asks: bool) -> tuple[Any, Any]:
 def _vae(trunk: Trunk, rows: Any, asks: bool) -> tuple[Any, Any]:
     encoded = _dense(trunk.filters)(RunningMean(asks, name="mean")(_frame(trunk)(rows)))
     present = Present(trunk.numbers, name="present")(rows)
-    mean, spread = (_layers.Dense(trunk.read_size, name=name)(encoded) for name in ("latent", "spread"))
+    mean, spread = (_layers.Dense(trunk.given_size, name=name)(encoded) for name in ("latent", "spread"))
     drawn = Encoding(name="encoding")([mean, spread, present])
     anomaly = Anomaly(name="anomaly")([rows, _decoded(trunk, drawn), present])
     return drawn, tf.concat([mean, anomaly], -1)
@@ -67,7 +67,7 @@ def _cnn_lstm_window(trunk: Trunk, rows: Any, length: Any) -> tuple[Any, Any]:
 
 
 def _lstm_window(trunk: Trunk, rows: Any, length: Any) -> tuple[Any, Any]:
-    h = _newest(_layers.LSTM(trunk.units, return_sequences=True, name="lstm")(rows), length)
+    h = newest(_layers.LSTM(trunk.units, return_sequences=True, name="lstm")(rows), length)
     return h, h
 
 
@@ -82,8 +82,8 @@ def _mlp_window(trunk: Trunk, rows: Any, length: Any) -> tuple[Any, Any]:
 
 
 def _vae_window(trunk: Trunk, rows: Any, length: Any) -> tuple[Any, Any]:
-    mean = _layers.Dense(trunk.read_size, name="latent")(_dense(trunk.filters)(_averaged(trunk, rows, length)))
-    apart = tf.square(_newest(rows, length) - _decoded(trunk, mean))
+    mean = _layers.Dense(trunk.given_size, name="latent")(_dense(trunk.filters)(_averaged(trunk, rows, length)))
+    apart = tf.square(newest(rows, length) - _decoded(trunk, mean))
     return mean, tf.concat([mean, tf.reduce_mean(apart, -1, keepdims=True)], -1)
 
 
@@ -127,7 +127,7 @@ def _averaged(trunk: Trunk, rows: Any, length: Any) -> Any:
     """The mean of the frames that are there, and the newest of them."""
     frames = _frame(trunk)(rows)
     sums = tf.reduce_sum(frames * _present(rows, length), 1)
-    return tf.concat([sums / tf.cast(length, tf.float32)[:, tf.newaxis], _newest(frames, length)], -1)
+    return tf.concat([sums / tf.cast(length, tf.float32)[:, tf.newaxis], newest(frames, length)], -1)
 
 
 def _present(rows: Any, length: Any) -> Any:
@@ -135,5 +135,6 @@ def _present(rows: Any, length: Any) -> Any:
     return tf.cast(tf.range(rows.shape[1])[tf.newaxis, :] < length[:, tf.newaxis], tf.float32)[:, :, tf.newaxis]
 
 
-def _newest(frames: Any, length: Any) -> Any:
+def newest(frames: Any, length: Any) -> Any:
+    """The frame or row at the true length: `(B, T, X)` → `(B, X)`."""
     return tf.gather(frames, length - 1, batch_dims=1)

@@ -181,13 +181,15 @@ Asked = Target | Inactive | Label  # what is answered by yes or no
 class Size(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The network's kind (a module of `nearsight.networks`) and width. The defaults are the article's.
 
-    `filters` are a frame's numbers, of which an `lstm` has none, and `units` the embedding's.
+    `filters` are a frame's numbers, of which an `lstm` has none, and `units` the embedding's. With `skip` the heads read
+    the newest row beside what the network makes of the history.
     """
 
     network: Kind = "cnn_lstm"
     filters: int = 64
     units: int = 100
-    largest_embedding: int = 16
+    largest_embedding: int = 32
+    skip: bool = True
 
 
 class Privacy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -231,7 +233,7 @@ class Fitting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     batch_events: int = 2048
     dropout: float = 0.1
     ask_weight: float = 1.0
-    next_weight: float = 0.3
+    next_weight: float = 1.0
     value_weight: float = 0.3
     teach: bool = True
     pretrain_epochs: int = 0
@@ -353,5 +355,5 @@ class TableConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     decision: Decision = Decision()
     validation_share: float = 0.1
     test_share: float = 0.2
-    size: Size = Size()
+    size: Size = Size(skip=False)
     fitting: Fitting = Fitting(learning_rate=1e-3, batch_events=3200, dropout=0.0, epochs=50, patience=8, teach=False)

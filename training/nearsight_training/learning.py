@@ -19,6 +19,7 @@ from nearsight_training.augmentation import Augmenter
 from nearsight_training.calibration import conformal, platt, temperature, threshold
 from nearsight_training.columns import moment
 from nearsight_training.config import Decision, Fitting, LogConfig, Size, TableConfig
+from nearsight_training.embeddings import widths
 from nearsight_training.fit import BatchLoss, Step, fit, seeded
 from nearsight_training.guarantee import Guarantee, check_private, limits, promised
 from nearsight_training.histories import Histories
@@ -62,20 +63,20 @@ class Learned:
 
 
 def trunk_of(spec: Spec, heads: tuple[Head, ...], size: Size) -> Trunk:
-    """The network's shape. An embedding is as wide as the square root of its codes, at most `largest_embedding`.
+    """The network's shape. An embedding has its `widths`, `largest_embedding` at most.
 
     Raises `InputError` where the units aren't enough for its kind.
     """
     if size.network == "vae" and size.units < _FEWEST_OF_VAE:
         raise InputError(f"a vae needs at least {_FEWEST_OF_VAE} units, one for the anomaly, received {size.units}")
-    widths = [min(size.largest_embedding, max(2, round(np.sqrt(codes)))) for codes in spec.code_sizes]
     return Trunk(
         code_sizes=spec.code_sizes,
-        embedding_sizes=tuple(1 if spec.steps else width for width in widths),
+        embedding_sizes=tuple(1 if spec.steps else min(size.largest_embedding, k) for k in widths(spec.code_sizes)),
         numbers=len(spec.number_names),
         filters=size.filters,
         units=size.units,
         kind=size.network,
+        skip=size.skip,
         activations=activations(heads),
     )
 

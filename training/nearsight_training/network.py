@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearsight.trunk import CONV_WIDTH, Trunk, Weights
-from nearsight_training.bodies import BODIES, WINDOW_BODIES
+from nearsight_training.bodies import BODIES, WINDOW_BODIES, newest
 from nearsight_training.layers import PairedLSTM
 from nearsight_training.tensorflow import tf, tf_keras
 
@@ -28,7 +28,9 @@ def build(trunk: Trunk, *, asks: bool = False, dropout: float = 0.0, train_embed
     """
     codes = tf_keras.Input((None, len(trunk.code_sizes)), dtype="int32", name="codes")
     numbers = tf_keras.Input((None, trunk.numbers), name="numbers")
-    read, embedding = BODIES[trunk.kind](trunk, _rows(trunk, codes, numbers, train_embeddings), asks)
+    rows = _rows(trunk, codes, numbers, train_embeddings)
+    given, embedding = BODIES[trunk.kind](trunk, rows, asks)
+    read = tf.concat([given, rows], -1) if trunk.skip else given
     read = tf_keras.layers.Dropout(dropout)(read) if dropout else read
     logits = tf_keras.layers.Dense(trunk.outputs, name="head")(read)
     return tf_keras.Model([codes, numbers], [logits, embedding])
@@ -43,7 +45,9 @@ def window_model(trunk: Trunk, weights: Weights, length: int, *, batch: int | No
     codes = tf_keras.Input((length, len(trunk.code_sizes)), batch_size=batch, dtype="int32", name="codes")
     numbers = tf_keras.Input((length, trunk.numbers), batch_size=batch, name="numbers")
     true_length = tf_keras.Input((), batch_size=batch, dtype="int32", name="length")
-    read, embedding = WINDOW_BODIES[trunk.kind](trunk, _rows(trunk, codes, numbers), true_length)
+    rows = _rows(trunk, codes, numbers)
+    given, embedding = WINDOW_BODIES[trunk.kind](trunk, rows, true_length)
+    read = tf.concat([given, newest(rows, true_length)], -1) if trunk.skip else given
     logits = tf_keras.layers.Dense(trunk.outputs, name="head")(read)
     model = tf_keras.Model([codes, numbers, true_length], [_activated(trunk, logits), embedding])
     assign(model, weights)

@@ -22,6 +22,7 @@ from nearsight_training.run import Run, Source, load_run, load_weights
 __all__ = ["Parent", "begun", "parent_of", "pinned", "widened"]
 
 Array = NDArray[np.float32]
+Pairs = tuple[list[int], list[int]]  # places in the parent's weight, and in one's own
 Label = tuple[str, str]  # a field and one of its words or dimensions, or a number and nothing
 _SPLITTING = ("split", "cutoff", "validation_share", "test_share", "parts")
 
@@ -100,8 +101,8 @@ def begun(
 ) -> tuple[dict[str, Array], str]:
     """The weights to begin with, and a note on what was taken. `trunk` is `widened`.
 
-    Embeddings are matched by field and word, rows of the convolution by field or number, outputs by the head's name
-    and kind; every other weight is taken whole. Raises `InputError` where the parent is another kind of network.
+    Embeddings are matched by field and word, rows of the convolution and of the heads by field or number, outputs by
+    the head's name and kind; every other weight is taken whole. Raises `InputError` where the parent is another kind of network.
     """
     run, weights = parent.run, {name: array.copy() for name, array in fresh.items()}
     shared = 0
@@ -109,17 +110,20 @@ def begun(
         if name in _fields(run.spec):
             given = parent.weights[f"embedding_{_fields(run.spec).index(name)}"]
             pairs = _pairs(_words(run.spec, name), _words(spec, name))
-            _copy(weights[f"embedding_{place}"], given, pairs, 0)
+            _copy(weights[f"embedding_{place}"], given, pairs)
             shared += sum(_words(spec, name)[mine][0] == "word" for mine in pairs[1])
     taps = _pairs(_taps(run.spec, run.trunk), _taps(spec, trunk))
+    read = _pairs(_read(run.spec, run.trunk), _read(spec, trunk))
     outputs = _pairs(_outputs(run.heads), _outputs(heads))
     for name in weights:
         if name.startswith("embedding_"):
             continue
         if name == "conv_kernel":
-            _copy(weights[name], parent.weights[name], taps, 0)
-        elif name.startswith("head_"):
-            _copy(weights[name], parent.weights[name], outputs, -1)
+            _copy(weights[name], parent.weights[name], taps)
+        elif name == "head_kernel":
+            _copy(weights[name], parent.weights[name], read, outputs)
+        elif name == "head_bias":
+            _copy(weights[name], parent.weights[name], outputs)
         elif name in parent.weights and parent.weights[name].shape == weights[name].shape:
             weights[name][:] = parent.weights[name]
         else:
@@ -138,15 +142,13 @@ def _note(parent: Parent, spec: Spec, shared: int, heads: tuple[Head, ...]) -> s
     )
 
 
-def _copy(into: Array, given: Array, pairs: tuple[list[int], list[int]], axis: int) -> None:
-    theirs, mine = pairs
-    if axis == 0:
-        into[mine] = given[theirs]
-    else:
-        into[..., mine] = given[..., theirs]
+def _copy(into: Array, given: Array, *pairs: Pairs) -> None:
+    """Take what both have along the first axes."""
+    theirs, mine = zip(*pairs, strict=True)
+    into[np.ix_(*mine)] = given[np.ix_(*theirs)]
 
 
-def _pairs(theirs: list[Label], mine: list[Label]) -> tuple[list[int], list[int]]:
+def _pairs(theirs: list[Label], mine: list[Label]) -> Pairs:
     """The places of what both have, in either."""
     known = {label: place for place, label in enumerate(theirs)}
     shared = [(known[label], place) for place, label in enumerate(mine) if label in known]
@@ -166,11 +168,21 @@ def _words(spec: Spec, name: str) -> list[Label]:
 
 def _taps(spec: Spec, trunk: Trunk) -> list[Label]:
     """What each row of the convolution's kernel reads, tap by tap."""
-    sizes = zip(_fields(spec), trunk.embedding_sizes, strict=True)
-    embedded = [(f"embedded {name}", str(k)) for name, width in sizes for k in range(width)]
-    row = [*embedded, *((f"number {name}", "") for name in spec.number_names)]
+    row = _row(spec, trunk)
     taps = trunk.weight_shapes["conv_kernel"][0] // len(row)
     return [(f"{tap} {name}", part) for tap in range(taps) for name, part in row]
+
+
+def _read(spec: Spec, trunk: Trunk) -> list[Label]:
+    """What each row of the heads' kernel reads."""
+    return [*(("given", str(place)) for place in range(trunk.given_size)), *(_row(spec, trunk) if trunk.skip else ())]
+
+
+def _row(spec: Spec, trunk: Trunk) -> list[Label]:
+    """What each number of an embedded row is."""
+    sizes = zip(_fields(spec), trunk.embedding_sizes, strict=True)
+    embedded = [(f"embedded {name}", str(k)) for name, width in sizes for k in range(width)]
+    return [*embedded, *((f"number {name}", "") for name in spec.number_names)]
 
 
 def _kind(head: Head) -> str:

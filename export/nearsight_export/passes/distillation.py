@@ -59,6 +59,7 @@ def _size(model: Model, asked: Distillation) -> Size:
         filters=asked.filters,
         units=asked.units,
         largest_embedding=asked.largest_embedding,
+        skip=asked.skip,
     )
 
 
