@@ -31,7 +31,10 @@ Bytes are of the model's file alone. A fresh process includes the runtime's impo
 
 Differences smaller than the intervals are noise, and so are differences of a few percent in latency.
 """
-_THREADS = "TensorFlow was loaded before the benchmark began, so that Keras may have used all cores."
+_THREADS = (
+    "TensorFlow was loaded before the benchmark began, so that Keras may have used all cores. Where a model was "
+    "trained in the same process, as by nearsight demo, session.observe takes about 5 % longer than in a fresh one."
+)
 _DEVICE = """
 TFLite is tflite-runtime {tflite} in a process of its own, with NumPy {numpy}, and one thread: it times its own blocks,
 in the same rounds and by the same rules.

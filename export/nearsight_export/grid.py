@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from nearsight.trunk import Trunk
 
-__all__ = ["Grid", "grid_of", "grids"]
+__all__ = ["FEWEST", "Grid", "grid_of", "grids"]
 
-_FEWEST = 1024  # the converter leaves smaller matrices as they are
+FEWEST = 1024  # numbers: TFLite's converter leaves smaller matrices as they are, and so do the ONNX graphs
 _WHOLE = 8
 
 
@@ -55,7 +55,7 @@ def grid_of(shape: tuple[int, ...], bits: int, *, is_product: bool = True) -> Gr
     one for each output. XNNPACK's kernels read weights below 8 bits by pairs, so a product with an odd number of inputs
     keeps 8, as an embedding does, which is no product.
     """
-    if len(shape) != 2 or np.prod(shape) < _FEWEST:
+    if len(shape) != 2 or np.prod(shape) < FEWEST:
         return None
     whole = bits == _WHOLE or not is_product or bool(shape[0] % 2)
     return Grid(_WHOLE, by_column=False) if whole else Grid(bits, by_column=True)

@@ -18,6 +18,7 @@ from nearsight.values import groups as grouped
 __all__ = ["Encoder", "Row"]
 
 Row = tuple[NDArray[np.int32], NDArray[np.float32]]
+RowBytes = tuple[memoryview, memoryview]
 _AT_ONCE = 65536  # rows whose numbers are worked out together: they stay in the processor's cache
 
 
@@ -36,8 +37,8 @@ class Encoder:
         self._step = spec.clock.coarsen_seconds if spec.clock else None
         self._codes, self._width = len(spec.code_sizes), len(spec.number_names)
         self._single, self._columns = Formulas(SINGLE, spec), Formulas(COLUMNS, spec)
-        self._pack_codes: Callable[..., None] = Struct(f"={self._codes}i").pack_into
-        self._pack_numbers: Callable[..., None] = Struct(f"={self._width}f").pack_into
+        self._pack_codes: Callable[..., None] = Struct(f"{self._codes}i").pack_into
+        self._pack_numbers: Callable[..., None] = Struct(f"{self._width}f").pack_into
 
     def seconds(self, time: float | None) -> float:
         """`time` as a float, coarsened as the specification says; 0 for one without a clock.
@@ -76,21 +77,25 @@ class Encoder:
         """A row for `fill` to write to."""
         return np.empty((1, self._codes), np.int32), np.empty((1, self._width), np.float32)
 
-    def fill(self, row: Row, name: str, seconds: float, fields: Mapping[str, object], cursor: Cursor) -> None:
-        """Write to `row` what `event` returns: a stream of events needs no new arrays."""
+    def fill(self, row: Row | RowBytes, name: str, seconds: float, fields: Mapping[str, object], cursor: Cursor) -> int:
+        """Write to `row` what `event` returns, as a stream of events needs no new arrays; returns the event's code."""
         given, steps = fields.get, self.spec.steps
         codes = [code("event", self._events, name)]
         for field, table in self._categories:
             codes.append(code(field, table, given(field)))
         for field, edges in self._groups:
             codes.append(group(field, edges, given(field)))
-        values = [finite(field, given(field)) for field in self._fields]
+        values = []  # by loops: until Python 3.12 a comprehension is a call
+        for field in self._fields:
+            values.append(finite(field, given(field)))
         step = _single_step(steps, fields, cursor.count) if steps else None
         counts = self._counts(cursor, codes[0]) if self.counted else ()
-        numbers = self._single.row(*_since(seconds, cursor), seconds, counts, values, step)
+        first, gap, age = _since(seconds, cursor)
+        numbers = self._single.row(first, gap, age, seconds, counts, values, step)
         # Packing takes half of the time in which NumPy reads a list.
         self._pack_codes(row[0], 0, *codes)
         self._pack_numbers(row[1], 0, *numbers)
+        return codes[0]
 
     def now(self, seconds: float, cursor: Cursor) -> Row:
         """The reserved row that asks without an event: the time that has passed and the counts as they stand."""

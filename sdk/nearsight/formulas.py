@@ -8,7 +8,7 @@ speeds agree bit for bit.
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import pairwise
 from typing import Any, Protocol
@@ -17,9 +17,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from nearsight.spec import Number, Spec
+from nearsight.spec import Clock, Number, Spec
 
 __all__ = ["COLUMNS", "SINGLE", "Formulas", "Step"]
+
+_Circle = list[tuple[float, float]]
 
 _FIRST_WEEKDAY = 3  # 1970-01-01 was a Thursday; Monday is 0
 _HOUR_SECONDS, _DAY_SECONDS = 3600, 86400
@@ -27,33 +29,29 @@ _PARTS = 10_000  # of a day, in which a year of 365.2425 days is a whole number
 _YEAR_PARTS = 3_652_425
 
 
-def _circle(turn: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _circle(turn: float) -> _Circle:
     """Sine and cosine of every whole part of a turn of `turn` parts."""
-    turns = [2 * math.pi * point / turn for point in range(math.ceil(turn))]
-    return tuple(map(math.sin, turns)), tuple(map(math.cos, turns))
+    turns = (2 * math.pi * point / turn for point in range(math.ceil(turn)))
+    return [(math.sin(point), math.cos(point)) for point in turns]
 
 
-_CIRCLES = _circle(24), _circle(7), _circle(_YEAR_PARTS / _PARTS)
+_HOURS, _WEEKDAYS, _DAYS = _circle(24), _circle(7), _circle(_YEAR_PARTS / _PARTS)
 
 
 class Ops(Protocol):
-    """The few operations that differ between one number and a column of them, and the circles' sines and cosines."""
-
-    hour: Any
-    weekday: Any
-    season: Any
+    """The few operations that differ between one number and a column of them."""
 
     def clip(self, x: Any, low: Any, high: Any) -> Any: ...
     def log1p(self, x: Any) -> Any: ...
     def integer(self, x: Any) -> Any: ...
     def where(self, condition: Any, x: Any, otherwise: Any) -> Any: ...
+    def points(self, circle: _Circle) -> Callable[[Any], Sequence[Any]]: ...
     def parts(self, shaped: Callable[[Any], Any], edges: Sequence[float]) -> Callable[[Any], Sequence[Any]]: ...
 
 
 class Single:
     """One float at a time; a missing value is NaN."""
 
-    hour, weekday, season = _CIRCLES
     log1p = staticmethod(math.log1p)
     integer = staticmethod(int)
 
@@ -64,6 +62,11 @@ class Single:
     @staticmethod
     def where(condition: bool, x: float, otherwise: float) -> float:
         return x if condition else otherwise
+
+    @staticmethod
+    def points(circle: _Circle) -> Callable[[int], Sequence[float]]:
+        """The sine and cosine of a whole part."""
+        return circle.__getitem__
 
     @staticmethod
     def parts(shaped: Callable[[float], float], edges: Sequence[float]) -> Callable[[float], Sequence[float]]:
@@ -82,15 +85,13 @@ class Single:
             z = shaped(x)
             below, low, per, above = ladder[bisect_right(inner, z)]
             way = (z - low) * per
-            return (*below, 0.0 if way <= 0.0 else 1.0 if way > 1.0 else way, *above)
+            return [*below, 0.0 if way <= 0.0 else 1.0 if way > 1.0 else way, *above]
 
         return found
 
 
 class Columns:
     """Float64 arrays `(E,)`; a missing value is NaN."""
-
-    hour, weekday, season = map(np.array, _CIRCLES)
 
     @staticmethod
     def clip(x: NDArray[np.float64], low: Any, high: Any) -> NDArray[np.float64]:
@@ -109,6 +110,12 @@ class Columns:
     def where(condition: NDArray[np.bool_], x: Any, otherwise: Any) -> NDArray[np.float64]:
         chosen: NDArray[np.float64] = np.where(condition, x, otherwise)
         return chosen
+
+    @staticmethod
+    def points(circle: _Circle) -> Callable[[NDArray[np.int64]], Sequence[NDArray[np.float64]]]:
+        """The sines and cosines of whole parts."""
+        sines, cosines = np.array(circle).T.copy()
+        return lambda parts: (sines[parts], cosines[parts])
 
     @staticmethod
     def parts(
@@ -147,14 +154,13 @@ class Formulas:
     def __init__(self, ops: Ops, spec: Spec) -> None:
         clock = spec.clock
         self._ops, self._clocked = ops, clock is not None
-        self._hour, self._weekday = bool(clock and clock.hour), bool(clock and clock.weekday)
-        self._season = bool(clock and clock.season)
+        self._turns = list(_turns(ops, clock)) if clock else []
         if clock:
             self._gap, self._age = _numbers(ops, clock.gap), _numbers(ops, clock.age)
         left_out = len(spec.clock_names) - len(spec.moment_names)  # of the clock, by a *now* row
         self._unasked = [0.0] * left_out
         self._counts = [_standardised(ops, number) for number in spec.counts]
-        self._numbers = [(_numbers(ops, number), number.flag) for number in spec.numbers]
+        self._numbers = [_flagged(ops, number) if number.flag else _numbers(ops, number) for number in spec.numbers]
 
     def times(self, first: Any, gap: Any, age: Any) -> list[Any]:
         """What a clock says of a moment: whether it is a history's first, and seconds since its last and first event.
@@ -178,28 +184,36 @@ class Formulas:
         step: "Step | None",
     ) -> list[Any]:
         """The N numbers in the order of `Spec.number_names`, as floats or as columns; a missing value is NaN."""
-        ops, row = self._ops, self.times(first, gap, age)
-        if self._hour:
-            hour = ops.integer(time) // _HOUR_SECONDS % 24
-            row += [ops.hour[0][hour], ops.hour[1][hour]]
-        if self._weekday:
-            weekday = (ops.integer(time) // _DAY_SECONDS + _FIRST_WEEKDAY) % 7
-            row += [ops.weekday[0][weekday], ops.weekday[1][weekday]]
-        if self._season:
-            day = ops.integer(time) // _DAY_SECONDS * _PARTS % _YEAR_PARTS // _PARTS
-            row += [ops.season[0][day], ops.season[1][day]]
+        row = self.times(first, gap, age)
+        for turn in self._turns:
+            row += turn(time)
         if counts:
             row += self._counted(counts)
-        for (numbers, flag), x in zip(self._numbers, values):  # noqa: B905  # in the hot path
+        for numbers, x in zip(self._numbers, values):  # noqa: B905  # in the hot path
             row += numbers(x)
-            if flag:
-                row.append(ops.where(x == x, 0.0, 1.0))
         if step is not None:
-            row.append(ops.where(step.value == step.value, _by_position(ops, step), 0.0))
+            row.append(self._ops.where(step.value == step.value, _by_position(self._ops, step), 0.0))
         return row
 
     def _counted(self, counts: Sequence[Any]) -> list[Any]:
         return [standardised(count) for standardised, count in zip(self._counts, counts)]  # noqa: B905
+
+
+def _turns(ops: Ops, clock: Clock) -> Iterator[Callable[[Any], Sequence[Any]]]:
+    """Where a time in seconds stands in each of the turns that `clock` shows, as sine and cosine."""
+    integer, hour, weekday, season = ops.integer, ops.points(_HOURS), ops.points(_WEEKDAYS), ops.points(_DAYS)
+    if clock.hour:
+        yield lambda time: hour(integer(time) // _HOUR_SECONDS % 24)
+    if clock.weekday:
+        yield lambda time: weekday((integer(time) // _DAY_SECONDS + _FIRST_WEEKDAY) % 7)
+    if clock.season:
+        yield lambda time: season(integer(time) // _DAY_SECONDS * _PARTS % _YEAR_PARTS // _PARTS)
+
+
+def _flagged(ops: Ops, number: Number) -> Callable[[Any], Sequence[Any]]:
+    """`_numbers` and whether the value is missing."""
+    numbers, where = _numbers(ops, number), ops.where
+    return lambda x: [*numbers(x), where(x == x, 0.0, 1.0)]
 
 
 def _numbers(ops: Ops, number: Number) -> Callable[[Any], Sequence[Any]]:

@@ -68,8 +68,7 @@ class Session:
         model, binding = self._model, self._binding
         seconds = model.encoder.seconds(time)
         cursor, state = self._history(seconds)
-        model.encoder.fill((binding.codes, binding.numbers), event, seconds, fields, cursor)
-        code = binding.codes.item(0)  # the runtime may write over its inputs
+        code = model.encoder.fill(binding.row_bytes, event, seconds, fields, cursor)
         binding.state_bytes[:] = state
         binding.run()
         self._state = binding.next_state.tobytes()

@@ -106,6 +106,16 @@ def test_a_row_by_hand():
     assert numbers[0] == pytest.approx(list(expected.values()), abs=1e-6)
 
 
+@pytest.mark.parametrize(("name", "code"), [("view", 1), ("cart", 2), ("never seen", 0)])
+def test_a_runtimes_memory_is_filled_as_arrays_are(name, code):
+    tensors = ENCODER.empty()
+    memory = tuple(memoryview(tensor.data).cast("B") for tensor in tensors)
+    event = name, 1.7e9, {"device": "desktop", "price": 20.0}, Cursor(1.6e9, 1.65e9, 3)
+    assert ENCODER.fill(memory, *event) == code
+    for filled, expected in zip(tensors, ENCODER.event(*event), strict=True):
+        np.testing.assert_array_equal(filled, expected)
+
+
 def test_unknown_names_and_missing_values():
     codes, numbers = ENCODER.event("never seen", 1.7e9, {"device": None}, Cursor())
     row = dict(zip(ENCODER.spec.number_names, numbers[0].tolist(), strict=True))

@@ -20,16 +20,22 @@ class Binding:
     """The tensors of a batch at the place where a runtime reads and writes them, so that a step passes no arrays.
 
     Write `codes (B, K)` int32, `numbers (B, N)` and `state (B, S)`, call `run`, and read `heads (B, O)`,
-    `embedding (B, U)` and `next_state (B, S)`, all float32. The next call writes over them.
+    `embedding (B, U)` and `next_state (B, S)`, all float32. The next call writes over them. `row_bytes` are the memory
+    of codes and numbers, `state_bytes` that of the state.
     """
 
-    __slots__ = ("codes", "embedding", "heads", "next_state", "numbers", "run", "state", "state_bytes")
+    __slots__ = ("codes", "embedding", "heads", "next_state", "numbers", "row_bytes", "run", "state", "state_bytes")
 
     def __init__(self, tensors: Tensors, run: Callable[[], object]) -> None:
         self.codes, self.numbers, self.state = tensors["codes"], tensors["numbers"], tensors["state"]
         self.heads, self.embedding, self.next_state = (tensors[name] for name in OUTPUTS)
-        self.state_bytes = memoryview(self.state.data).cast("B")
+        self.row_bytes = _bytes(self.codes), _bytes(self.numbers)
+        self.state_bytes = _bytes(self.state)
         self.run = run
+
+
+def _bytes(memory: NDArray[Any]) -> memoryview:
+    return memoryview(memory.data).cast("B")
 
 
 class Backend:

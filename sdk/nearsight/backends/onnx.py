@@ -34,6 +34,7 @@ def load(model: bytes, trunk: Trunk) -> Backend:
     """Load an ONNX step graph, its buffers bound. Raises `BundleError` where it can't be."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = options.enable_mem_reuse = False  # a step needs one block, a few kilobytes in size
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
