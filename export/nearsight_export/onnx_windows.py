@@ -1,6 +1,7 @@
 """Whole windows in ONNX's own operators, for each kind of network: any number of histories, answered at their ends.
 
-Each takes `codes (B, T, K)`, `numbers (B, T, N)` and `length (B,)` and gives what the heads are given and the embedding.
+Each takes `codes (B, T, K)`, `numbers (B, T, N)` and `length (B,)` and gives what the heads are given and the
+embedding.
 """
 
 from collections.abc import Callable, Mapping

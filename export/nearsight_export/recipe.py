@@ -44,7 +44,8 @@ class Distillation(
 
     The `teacher` is the "network" before, or the mean of several "networks" of other seeds, or that of the network and
     "trees" (LightGBM) that have never seen the user in question. The student is a `network` of the teacher's kind where
-    nothing is said, whose heads read the newest row with `skip`, and learns for so many `epochs` as make 3,000 steps, 6 at least.
+    nothing is said, whose heads read the newest row with `skip`, and learns for so many `epochs` as make 3,000 steps, 6
+    at least.
     """
 
     teacher: Literal["network", "networks", "trees"] = "trees"

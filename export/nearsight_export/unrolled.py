@@ -1,6 +1,7 @@
 """Whole windows in plain TensorFlow operators, for each kind of network: one history of T rows, answered at its end.
 
-Each takes `codes (1, T, K)`, `numbers (1, T, N)` and `length (1,)` and gives what the heads are given and the embedding.
+Each takes `codes (1, T, K)`, `numbers (1, T, N)` and `length (1,)` and gives what the heads are given and the
+embedding.
 """
 
 from collections.abc import Callable, Mapping

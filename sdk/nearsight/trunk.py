@@ -88,7 +88,7 @@ class Trunk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     @property
     def given_size(self) -> int:
-        """How many numbers the network gives the heads: the embedding, a `vae`'s without its last, the anomaly score."""
+        """How many numbers the network gives the heads: the embedding, without the anomaly score of a `vae`."""
         return self.units - (self.kind == "vae")
 
     @property

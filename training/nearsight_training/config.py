@@ -181,8 +181,8 @@ Asked = Target | Inactive | Label  # what is answered by yes or no
 class Size(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The network's kind (a module of `nearsight.networks`) and width. The defaults are the article's.
 
-    `filters` are a frame's numbers, of which an `lstm` has none, and `units` the embedding's. With `skip` the heads read
-    the newest row beside what the network makes of the history.
+    `filters` are a frame's numbers, of which an `lstm` has none, and `units` the embedding's. With `skip` the heads
+    read the newest row beside what the network makes of the history.
     """
 
     network: Kind = "cnn_lstm"

@@ -102,7 +102,8 @@ def begun(
     """The weights to begin with, and a note on what was taken. `trunk` is `widened`.
 
     Embeddings are matched by field and word, rows of the convolution and of the heads by field or number, outputs by
-    the head's name and kind; every other weight is taken whole. Raises `InputError` where the parent is another kind of network.
+    the head's name and kind; every other weight is taken whole. Raises `InputError` where the parent is another kind
+    of network.
     """
     run, weights = parent.run, {name: array.copy() for name, array in fresh.items()}
     shared = 0
