@@ -19,11 +19,13 @@ from nearsight_benchmarks.audit import Audits
 from nearsight_benchmarks.cdnow import CrossFit
 from nearsight_benchmarks.exposure import Exposure
 from nearsight_benchmarks.fuzz import Fuzzed
+from nearsight_benchmarks.networks import Networks
 from nearsight_benchmarks.privacy import Privacy
 from nearsight_benchmarks.private_training import PrivateTraining
+from nearsight_benchmarks.recipes import Recipes
 from nearsight_benchmarks.results import Results, read_results
 from nearsight_benchmarks.scale import Scale
-from nearsight_benchmarks.sections import accuracy, damage, latency, privacy, scale
+from nearsight_benchmarks.sections import accuracy, choices, damage, latency, privacy, scale
 from nearsight_benchmarks.soak import Soak
 from nearsight_training.run import Run, load_run
 
@@ -36,8 +38,7 @@ Figures of one host, with the commands that give them. Ratios carry over to othe
 `nearsight demo` makes the run that they are about, and `python -m nearsight_benchmarks.results_page results.json
 cdnow.json runs/cdnow runs/eshop2008 runs/online_retail runs/bpic2012` makes this page of them."""
 
-
-More = Scale | Privacy | PrivateTraining | Audits | Soak | Fuzzed | Exposure
+More = Networks | Recipes | Scale | Privacy | PrivateTraining | Audits | Soak | Fuzzed | Exposure
 Figures = TypeVar("Figures", bound=CrossFit | More)
 
 
@@ -75,6 +76,8 @@ def render(
 
 
 _SECTIONS: Mapping[type[More], Callable[..., Iterator[str]]] = {
+    Networks: choices.networked,
+    Recipes: choices.cooked,
     Scale: scale.scaled,
     Privacy: privacy.noised,
     PrivateTraining: privacy.trained_privately,
@@ -84,6 +87,8 @@ _SECTIONS: Mapping[type[More], Callable[..., Iterator[str]]] = {
     Exposure: damage.exposed,
 }
 _MAKERS: Mapping[type[More], str] = {
+    Networks: "networks",
+    Recipes: "recipes",
     Scale: "scale",
     Privacy: "privacy",
     PrivateTraining: "private_training",
@@ -92,6 +97,7 @@ _MAKERS: Mapping[type[More], str] = {
     Fuzzed: "fuzz",
     Exposure: "exposure",
 }
+_SEVERAL = (Networks, Exposure)  # a file for each data set, or runtime
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -101,7 +107,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("crossfit", type=Path, metavar="CDNOW.json", help="what nearsight_benchmarks.cdnow wrote")
     parser.add_argument("runs", type=Path, nargs="*", metavar="RUN", help="what nearsight train wrote of public data")
     for kind, maker in _MAKERS.items():
-        count = "+" if kind is Exposure else 1
+        count = "+" if kind in _SEVERAL else 1
         wrote = f"what nearsight_benchmarks.{maker} wrote"
         parser.add_argument(f"--{maker}", type=Path, nargs=count, default=(), metavar="FIGURES.json", help=wrote)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/RESULTS.md"), help="the page")
