@@ -160,21 +160,24 @@ def test_a_student_has_the_sizes_that_were_asked_for_and_is_its_seeds_alone(smal
 
 
 def test_networks_that_teach_together_are_those_that_training_gives_with_other_seeds(desk, run_path, monkeypatch):
-    fitting = structs.replace(desk.run.config.fitting, epochs=1, teach=False)
-    run = structs.replace(desk.run, config=structs.replace(desk.run.config, fitting=fitting))
-    trunk, taught = trunk_of(run.spec, HEADS, run.config.size), []
+    """From trees, too, where the run's own network has learned from them."""
+    monkeypatch.setattr(teaching, "_CLOSE", 1.0)
+    fitting = structs.replace(desk.run.config.fitting, epochs=1)
+    run = structs.replace(desk.run, config=structs.replace(desk.run.config, fitting=fitting), taught=("purchase",))
+    trunk, told = trunk_of(run.spec, HEADS, run.config.size), []
     model = Model(trunk, made_up.weights(trunk))
-    monkeypatch.setattr(distillation, "Teachers", lambda networks, heads: taught.append(networks) or {}["stop"])
+    monkeypatch.setattr(distillation, "Teachers", lambda networks, heads: told.append(networks) or {}["stop"])
     with pytest.raises(KeyError):
         distilled(model, replace(desk, run=run), Distillation(teacher="networks"))
-    [[first, *others]] = taught
+    [[first, *others]] = told
     assert all(np.array_equal(array, model.weights[name]) for name, array in canonical(first).items())
     assert len(others) == 2
     assert not np.array_equal(*(canonical(network)["lstm_kernel"] for network in others))
     prepared = Prepared(histories=load_histories(run_path), spec=run.spec, heads=HEADS, notes=())
     second = structs.replace(run.config, fitting=structs.replace(fitting, seed=run.seed + 2))
-    expected = learn(prepared, second).weights
-    assert all(np.array_equal(array, expected[name]) for name, array in canonical(others[1]).items())
+    learned = learn(prepared, second)
+    assert learned.taught
+    assert all(np.array_equal(array, learned.weights[name]) for name, array in canonical(others[1]).items())
 
 
 def test_a_students_bundle_by_several_networks_is_proven_and_smaller(run_path, tmp_path, model):
