@@ -10,7 +10,7 @@ from nearsight_cli.manual import manual
 from nearsight_cli.output import Json, print_json, print_table, print_text
 from nearsight_export.config import NUMPY, ExportConfig
 from nearsight_export.fairness import worst
-from nearsight_export.recipe import RECIPES, MagnitudePruning, Recipe, read_recipe
+from nearsight_export.recipe import COSTS, MagnitudePruning, Recipe, read_recipe
 from nearsight_export.steadiness import steadied
 
 if TYPE_CHECKING:
@@ -33,6 +33,11 @@ class Variant(StrEnum):
     int4 = "int4"
 
 
+def _presets() -> str:
+    """A paragraph for each."""
+    return "\n\n".join(["", *(f"{name}: {cost}." for name, cost in COSTS.items()), ""])
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     examples = [
@@ -49,8 +54,9 @@ def export(
         str | None,
         typer.Option(
             metavar="NAME|FILE",
-            help=f"Which passes the network goes through: {', '.join(RECIPES)}, or a TOML file. Without it: {_RECIPE}; "
-            "a private run goes through none, since few users may help.",
+            help="Which passes the network goes through: a TOML file, or one of these, with the step's size and what "
+            f"it costs on public data.{_presets()}Without it: {_RECIPE}; a private run goes through none, since few "
+            "users may help.",
             show_default=False,
         ),
     ] = None,

@@ -231,7 +231,7 @@ class _Search(Search):
         """See `Search`: make, judge and time the step of a recipe."""
         recipe = self.cookbook.recipe(trial.choices)
         within = Within(self.progress, deadline if reference else float("inf"))
-        model, _ = through(recipe.passes, self.network, self.desk, within, self.cache)
+        model, _ = through(recipe, self.network, self.desk, within, self.cache)
         within.advance("converting")
         content = self._artifact(model, recipe)
         write_atomically(self.artifact(trial.number), content)
@@ -268,7 +268,7 @@ class _Search(Search):
         return self._backend(self.artifact(trial.number).read_bytes(), self._trunk(trial))
 
     def _trunk(self, trial: Trial) -> Trunk:
-        return through(self.cookbook.recipe(trial.choices).passes, self.network, self.desk, SILENT, self.cache)[0].trunk
+        return through(self.cookbook.recipe(trial.choices), self.network, self.desk, SILENT, self.cache)[0].trunk
 
     def _backend(self, content: bytes, trunk: Trunk) -> Backend:
         return choose("litert", {"step.tflite": content}, trunk)

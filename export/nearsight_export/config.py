@@ -28,10 +28,15 @@ class ExportConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     name: str | None = None
     seed: int = 1
 
+    @property
+    def recipe(self) -> Recipe:
+        """The passes, and the precision that ships. Raises `ValueError` where they don't go together."""
+        return Recipe(passes=self.passes, variant=self.variant)
+
     def check(self) -> None:
         """Raise `InputError` where a choice can't be used."""
         try:
-            Recipe(passes=self.passes, variant=self.variant)
+            _ = self.recipe
         except ValueError as error:
             raise InputError(f"the passes and the variant must be a recipe's: {error}") from None
         for variant in self.variants:

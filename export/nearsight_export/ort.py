@@ -6,14 +6,19 @@ import tempfile
 from pathlib import Path
 
 from nearsight.backends.onnx import REFUSALS  # switches it off
-from nearsight_export.grid import FEWEST
 
 # isort: split
+import numpy as np
 import onnx
 import onnxruntime
+from onnx import numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
+from nearsight_export.grid import FEWEST, Grid
+
 __all__ = ["REFUSALS", "loaded", "optimised", "quantised"]
+
+_GRID, _ZERO = Grid(8, by_column=False), 128
 
 
 def loaded(content: bytes) -> onnxruntime.InferenceSession:
@@ -39,8 +44,9 @@ def quantised(model: bytes) -> bytes:
 
     The weights are unsigned, as the activations are: without a processor's dot-product instructions (VNNI), products of
     signed and unsigned bytes are added in 16 bits, which overflow. Probabilities were then off by 0.0075 in the mean,
-    all to one side, against 0.0006 with unsigned weights. Few weights stay floats, as the converter of TFLite has it:
-    the nodes that turn numbers into bytes and back would take longer than that saves.
+    all to one side, against 0.0006 with unsigned weights. Matrices are those of TFLite's 8-bit graphs, 128 being 0: the
+    tool's own grid would round once more what a pass has put on that one. Few weights stay floats, as the converter of
+    TFLite has it: the nodes that turn numbers into bytes and back would take longer than that saves.
     """
     graph = onnx.load_from_string(model)
     for node in graph.graph.node:
@@ -61,10 +67,28 @@ def quantised(model: bytes) -> bytes:
             )
         finally:
             logging.disable(logging.NOTSET)
-        return target.read_bytes()
+        content: bytes = _regridded(onnx.load(target), graph).SerializeToString()
+        return content
 
 
 def _light(graph: onnx.GraphProto) -> list[str]:
     """The nodes whose constants are all small."""
     large = {constant.name for constant in graph.initializer if math.prod(constant.dims) >= FEWEST}
     return [node.name for node in graph.node if large.isdisjoint(node.input)]
+
+
+def _regridded(model: onnx.ModelProto, floats: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with the matrices of `floats` on their `Grid`; the layers of window graphs hold theirs otherwise."""
+    held = {each.name: each for each in model.graph.initializer}
+    for source in floats.graph.initializer:
+        if len(source.dims) == 2 and f"{source.name}_quantized" in held:
+            matrix = numpy_helper.to_array(source)
+            parts = {
+                "quantized": (_GRID.whole(matrix).astype(np.int16) + _ZERO).astype(np.uint8),
+                "scale": _GRID.scales(matrix).reshape(()),
+                "zero_point": np.array(_ZERO, np.uint8),
+            }
+            for part, numbers in parts.items():
+                name = f"{source.name}_{part}"
+                held[name].CopyFrom(numpy_helper.from_array(numbers, name))
+    return model

@@ -58,7 +58,7 @@ class Production:
 
     def written(self, out: Path) -> Exported:
         """Make, prove and write everything."""
-        source = compressed(self.run, self.weights, self.histories, self.config.passes, self.progress, self.cache)
+        source = compressed(self.run, self.weights, self.histories, self.config.recipe, self.progress, self.cache)
         with tempfile.TemporaryDirectory(dir=self.folder, prefix=f".{ARTIFACTS}.") as temporary:
             files, failures = self._converted(Path(temporary), source)
             return self._proven(source, files, failures, out)

@@ -11,11 +11,13 @@ from nearsight.trunk import Weights
 from nearsight_export.anchoring import anchored
 from nearsight_export.passes.cache import Cache
 from nearsight_export.passes.model import Desk, Model
+from nearsight_export.passes.shares import counted
 from nearsight_export.recipe import (
     Distillation,
     MagnitudePruning,
     Pass,
     QuantisationAware,
+    Recipe,
     StructuredPruning,
     WeightClustering,
 )
@@ -50,15 +52,15 @@ def compressed(
     run: Run,
     weights: Weights,
     histories: Histories,
-    passes: tuple[Pass, ...],
+    recipe: Recipe,
     progress: Progress,
     cache: Cache | None = None,
 ) -> SourceModel:
     """The run's model after the passes; calibration and thresholds are fitted anew on validation if any ran."""
-    if not passes:
+    if not recipe.passes:
         return SourceModel(run, weights)
     before, desk = Model(run.trunk, weights), Desk.of(run, histories)
-    model, reports = through(passes, before, desk, progress, cache)
+    model, reports = through(recipe, before, desk, progress, cache)
     graph, test = model.graph(), histories.select(SPLITS.index("test"))
     heads = recalibrated(model, desk)
     after = msgspec.structs.replace(
@@ -72,17 +74,20 @@ def compressed(
 
 
 def through(
-    passes: tuple[Pass, ...], model: Model, desk: Desk, progress: Progress, cache: Cache | None = None
+    recipe: Recipe, model: Model, desk: Desk, progress: Progress, cache: Cache | None = None
 ) -> tuple[Model, tuple[PassReport, ...]]:
-    """What passes make of the run's network, one after another, and what each reports."""
+    """What a recipe's passes make of the run's network, one after another, and what each reports."""
+    done: tuple[Pass, ...] = ()
     reports: tuple[PassReport, ...] = ()
-    for number, each in enumerate(passes, 1):
-        known = cache.found(passes[:number]) if cache else None
+    for each in recipe.passes:
+        one = counted(each, model, desk, recipe.variant) if isinstance(each, StructuredPruning) else each
+        done = (*done, one)
+        known = cache.found(done) if cache else None
         if known is None:
-            model, report = passed(each, model, desk, progress)
+            model, report = passed(one, model, desk, progress)
             known = model, (*reports, report)
             if cache:
-                cache.keep(passes[:number], *known)
+                cache.keep(done, *known)
         model, reports = known
     return model, reports
 

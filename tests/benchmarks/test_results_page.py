@@ -9,10 +9,13 @@ from nearsight_benchmarks.exposure import Exposure
 from nearsight_benchmarks.fuzz import Fuzzed
 from nearsight_benchmarks.groups import grouped
 from nearsight_benchmarks.kills import Kills
-from nearsight_benchmarks.results import write_results
+from nearsight_benchmarks.networks import Compared, Networks
+from nearsight_benchmarks.recipes import Cooked, Moved, Recipes, RunRecipes
+from nearsight_benchmarks.results import Weight, write_results
 from nearsight_benchmarks.results_page import main, render
 from nearsight_benchmarks.scale import Epochs, Parted, Scale, Sequences
 from nearsight_benchmarks.soak import Soak
+from nearsight_benchmarks.timing import Latency
 from nearsight_training.gate import verdict
 from nearsight_training.metrics import Interval
 from nearsight_training.run import load_run
@@ -165,4 +168,49 @@ def test_damage_and_exposure_are_told_as_their_commands_tell_them(tmp_path):
     out = tmp_path / "RESULTS.md"
     options = ["--fuzz", str(paths["fuzz"]), "--exposure", str(paths["exposure"]), "--out", str(out)]
     main([str(paths["results"]), str(paths["crossfit"]), *options])
+    assert out.read_text() == page
+
+
+def test_networks_and_recipes_are_told_by_their_own_tables(tmp_path):
+    latency, size = Latency(p50_us=3.7, p95_us=4.0, p99_us=5.0, calls=1000), Weight(raw=37_300, gzipped=30_000)
+    networks = [
+        Networks(
+            data=data, question="will purchase happen?", questions=40, users=30, seed=1, resamples=500,
+            load_average=None, host=invented.HOST, command=f"python -m networks --data {data}",
+            networks=(
+                Compared(
+                    network="cnn_lstm", auc=Interval(0.77, 0.76, 0.78), more=None, size=size, latency=latency,
+                    weights=900, state=70, training_seconds=12.0, epochs=3,
+                ),
+            ),
+        )
+        for data in ("cdnow", "bpic2012")
+    ]  # fmt: skip
+    cooked = Cooked(
+        recipe="balanced", seconds=81.0, network="cnn_lstm", filters=28, units=44, size=size, latency=latency,
+        ratio=0.914, heads={"ends": Moved(more=Interval(-0.0007, -0.0051, 0.0034), flipped=0.0048),
+                            "silent": Moved(more=None, flipped=0.0)},
+    )  # fmt: skip
+    runs = RunRecipes(
+        data="eshop2008", users=4658, trees={"ends": Interval(0.01, 0.002, 0.03)}, cooked=(cooked,),
+        failures={"smallest": "ends loses 0.1 of AUC"},
+    )  # fmt: skip
+    recipes = Recipes(runs=(runs,), load_average=1.23, host=invented.HOST, command="python -m recipes runs/eshop2008")
+    page = render(invented.results(), CROSSFIT, more=[*networks, recipes])
+    for each in networks:
+        assert f"```\n{each.command}\n```\n\n{each.data}: will purchase happen? 40 questions about 30 test" in page
+    assert page.count("| cnn_lstm | 0.7700 (0.7600 to 0.7800) |") == 2
+    assert (
+        "| balanced | cnn_lstm, 28 filters, 44 units | 37.3 | 0.91 | −0.0007 (−0.0051 to +0.0034), 0.48 % | –, 0.00 % "
+        "| 81 |" in page
+    )
+    assert "- ends: the trained network's AUC less LightGBM's is +0.0100 (+0.0020 to +0.0300).\n- smallest made" in page
+    assert "The load average was 1.2 at the end." in page
+    paths = {name: tmp_path / f"{name}.json" for name in ("results", "crossfit", "cdnow", "bpic2012", "recipes")}
+    write_results(paths["results"], invented.results())
+    for name, figures in zip(list(paths)[1:], (CROSSFIT, *networks, recipes), strict=True):
+        paths[name].write_bytes(msgspec.json.encode(figures))
+    out = tmp_path / "RESULTS.md"
+    options = ["--networks", str(paths["cdnow"]), str(paths["bpic2012"]), "--recipes", str(paths["recipes"])]
+    main([str(paths["results"]), str(paths["crossfit"]), *options, "--out", str(out)])
     assert out.read_text() == page

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Made, examples_of, help_of, nearsight
+from nearsight_export.recipe import COSTS, RECIPES
 
 COMMANDS = (
     "demo",
@@ -75,6 +76,13 @@ def test_nothing_heavy_is_loaded_before_it_is_needed(arguments: list[str]) -> No
         "optuna",
     }
     assert loaded & heavy == set()
+
+
+def test_each_preset_is_named_with_what_it_costs() -> None:
+    assert set(COSTS) == set(RECIPES)
+    page = " ".join(help_of("export").replace("│", " ").split())
+    for name, cost in COSTS.items():
+        assert f"{name}: {cost}." in page
 
 
 def test_version() -> None:

@@ -74,10 +74,10 @@ def test_recipes_that_begin_alike_share_the_beginning(desk, run_path, tmp_path, 
 
     monkeypatch.setattr(source, "passed", scaled)
     first, second, third = (MagnitudePruning(sparsity=share) for share in (0.3, 0.6, 0.7))
-    whole, reports = through((first, second), model, desk, SILENT, cache)
-    other, _ = through((first, third), model, desk, SILENT, cache)
+    whole, reports = through(Recipe(passes=(first, second)), model, desk, SILENT, cache)
+    other, _ = through(Recipe(passes=(first, third)), model, desk, SILENT, cache)
     assert ran == [first, second, third]
-    again, repeated = through((first, second), model, desk, SILENT, cache)
+    again, repeated = through(Recipe(passes=(first, second)), model, desk, SILENT, cache)
     assert ran == [first, second, third]
     assert repeated == reports
     assert [report.said for report in reports] == ["by 0.3", "by 0.6"]
@@ -86,7 +86,7 @@ def test_recipes_that_begin_alike_share_the_beginning(desk, run_path, tmp_path, 
     assert not np.array_equal(whole.weights["lstm_kernel"], other.weights["lstm_kernel"])
     for path in tmp_path.iterdir():
         path.write_bytes(path.read_bytes()[:100])
-    through((first,), model, desk, SILENT, cache)
+    through(Recipe(passes=(first,)), model, desk, SILENT, cache)
     assert ran[3:] == [first]
 
 

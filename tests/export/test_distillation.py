@@ -1,12 +1,14 @@
 """A student is told the mean of its teachers, by nobody who knows its answers by heart, and comes near to it."""
 
 from dataclasses import replace
-from shutil import copytree
 
 import numpy as np
 import pytest
+from msgspec import structs
 
+import made_up
 from export.conftest import HEADS, WEIGHTS
+from nearsight.bundle import read_bundle
 from nearsight.errors import InputError
 from nearsight_export.config import ExportConfig
 from nearsight_export.export import export
@@ -14,14 +16,17 @@ from nearsight_export.passes import distillation
 from nearsight_export.passes.distillation import distilled
 from nearsight_export.passes.model import Desk, Model
 from nearsight_export.passes.teachers import SoftLoss, Teachers, Told
-from nearsight_export.recipe import Distillation, MagnitudePruning, Recipe
+from nearsight_export.recipe import Distillation, MagnitudePruning, Recipe, read_recipe
 from nearsight_export.tflite import converted
 from nearsight_export.tracing import step_function
 from nearsight_training import teaching
 from nearsight_training.answers import answers
 from nearsight_training.config import Fitting
 from nearsight_training.fit import BatchLoss
-from nearsight_training.run import load_histories, load_run, load_weights
+from nearsight_training.learning import learn, trunk_of
+from nearsight_training.network import canonical
+from nearsight_training.preparation import Prepared
+from nearsight_training.run import load_histories, load_run, load_weights, save_run
 from nearsight_training.sequences import batches, crops, rounds
 from nearsight_training.tensorflow import tf
 
@@ -154,15 +159,46 @@ def test_a_student_has_the_sizes_that_were_asked_for_and_is_its_seeds_alone(smal
     assert report.tensors["lstm_kernel"].numbers == student.weights["lstm_kernel"].size
 
 
-def test_a_students_bundle_is_proven_and_smaller(run_path, tmp_path, model, small, monkeypatch):
-    monkeypatch.setattr(distillation, "distilled", lambda *_: small)
+def test_networks_that_teach_together_are_those_that_training_gives_with_other_seeds(desk, run_path, monkeypatch):
+    """From trees, too, where the run's own network has learned from them."""
+    monkeypatch.setattr(teaching, "_CLOSE", 1.0)
+    fitting = structs.replace(desk.run.config.fitting, epochs=1)
+    run = structs.replace(desk.run, config=structs.replace(desk.run.config, fitting=fitting), taught=("purchase",))
+    trunk, told = trunk_of(run.spec, HEADS, run.config.size), []
+    model = Model(trunk, made_up.weights(trunk))
+    monkeypatch.setattr(distillation, "Teachers", lambda networks, heads: told.append(networks) or {}["stop"])
+    with pytest.raises(KeyError):
+        distilled(model, replace(desk, run=run), Distillation(teacher="networks"))
+    [[first, *others]] = told
+    assert all(np.array_equal(array, model.weights[name]) for name, array in canonical(first).items())
+    assert len(others) == 2
+    assert not np.array_equal(*(canonical(network)["lstm_kernel"] for network in others))
+    prepared = Prepared(histories=load_histories(run_path), spec=run.spec, heads=HEADS, notes=())
+    second = structs.replace(run.config, fitting=structs.replace(fitting, seed=run.seed + 2))
+    learned = learn(prepared, second)
+    assert learned.taught
+    assert all(np.array_equal(array, learned.weights[name]) for name, array in canonical(others[1]).items())
+
+
+def test_a_students_bundle_by_several_networks_is_proven_and_smaller(run_path, tmp_path, model):
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        '[[passes]]\nkind = "distillation"\nteacher = "networks"\nnetwork = "lstm"\nunits = 5\n'
+        "largest_embedding = 2\nepochs = 1\n"
+    )
+    recipe = read_recipe(str(path))
     # It has learned next to nothing in one epoch.
-    config = ExportConfig(passes=(SMALL,), variants=("int8",), members=("step.tflite",), largest_loss=0.49)
-    exported = export(copytree(run_path, tmp_path / "run"), config, tmp_path / "model.nsight")
-    assert exported.certificate.passes == (small[1],)
-    assert exported.index.trunk == small[0].trunk
-    step = next(each for each in exported.index.artifacts if each.artifact == "int8/step.tflite")
-    assert step.bytes < len(converted(step_function(model.trunk, model.weights), "int8"))
+    config = ExportConfig(passes=recipe.passes, variants=("int8",), members=("step.tflite",), largest_loss=0.49)
+    run = load_run(run_path)
+    run = structs.replace(run, config=structs.replace(run.config, fitting=Fitting(epochs=1, batch_events=256)))
+    save_run(tmp_path / "run", run, load_weights(run_path), load_histories(run_path))
+    exported = export(tmp_path / "run", config, tmp_path / "model.nsight")
+    [report] = exported.certificate.passes
+    assert report.said == "a student (lstm, 16 filters, 5 units) has learned from 3 networks"
+    bundle = read_bundle(tmp_path / "model.nsight")
+    assert (bundle.manifest.trunk.kind, bundle.manifest.trunk.units) == ("lstm", 5)
+    assert exported.index.trunk == bundle.manifest.trunk
+    assert len(bundle.members["step.tflite"]) < len(converted(step_function(model.trunk, model.weights), "int8"))
 
 
 def test_distillation_comes_first():

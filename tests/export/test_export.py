@@ -27,7 +27,7 @@ from nearsight_export.flatbuffer import foreign_operators
 from nearsight_export.index import gzipped, read_index
 from nearsight_export.inspection import inspect
 from nearsight_export.packing import manifest_of
-from nearsight_export.recipe import MagnitudePruning
+from nearsight_export.recipe import MagnitudePruning, Recipe
 from nearsight_export.reports import Certificate
 from nearsight_export.source import SourceModel, compressed
 from nearsight_export.variants import MEMBERS, USUAL, artifacts
@@ -254,7 +254,7 @@ def privately(run):
 def test_what_compresses_a_private_run_never_looks_at_the_users_trained_on(run_path, monkeypatch):
     run, weights, histories = privately(load_run(run_path)), load_weights(run_path), load_histories(run_path)
     unknown = histories.take(np.flatnonzero(histories.split != 0))
-    source = compressed(run, weights, unknown, (MagnitudePruning(),), SILENT)
+    source = compressed(run, weights, unknown, Recipe(passes=(MagnitudePruning(),)), SILENT)
     assert source.reports[0].steps > 0
     assert source.reports[0].tensors["conv_kernel"].sparsity == pytest.approx(0.5, abs=0.005)
     seen = []

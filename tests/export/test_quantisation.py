@@ -2,10 +2,12 @@
 
 import msgspec
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from onnx import numpy_helper
 
 import made_up
 from nearsight.backends import choose
@@ -135,6 +137,21 @@ def test_the_artifact_is_nearer_to_its_source_and_to_its_teacher(learned, run_pa
     before = np.abs(plain - taught).mean()
     assert np.abs(found - source).mean() <= {"int8": 0.8, "int4": 0.2}[variant] * before
     assert np.abs(found - taught).mean() <= {"int8": 1.0, "int4": 0.8}[variant] * before
+
+
+def test_an_onnx_step_holds_the_same_weights(made):
+    """Those of TFLite's 8-bit step: what a pass has put on the grid stays there."""
+    graph = onnx.load_from_string(made.files["int8/step.onnx"]).graph
+    held = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+    found = [
+        (numbers.astype(np.float32) - held[name.replace("quantized", "zero_point")])
+        * held[name.replace("quantized", "scale")]
+        for name, numbers in held.items()
+        if name.endswith("_quantized")
+    ]
+    for name, grid in grids(made.run.trunk, 8).items():
+        expected = grid.rounded(made.weights[name])
+        assert any(each.shape == expected.shape and np.abs(each - expected).max() <= 1e-6 for each in found), name
 
 
 def test_four_bits_weigh_half_and_run_in_products_alone(made):

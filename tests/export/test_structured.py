@@ -12,12 +12,18 @@ from nearsight.bundle import read_bundle
 from nearsight.errors import InputError
 from nearsight_export.config import ExportConfig
 from nearsight_export.export import export
-from nearsight_export.passes import structured
+from nearsight_export.passes import shares, structured
+from nearsight_export.passes.cache import Cache
 from nearsight_export.passes.channels import channels_of, narrowed, silenced
 from nearsight_export.passes.model import Desk, Model
+from nearsight_export.passes.shares import counted
 from nearsight_export.passes.structured import importance, shrunk
-from nearsight_export.recipe import StructuredPruning
+from nearsight_export.recipe import Recipe, StructuredPruning
 from nearsight_export.replay import replayed
+from nearsight_export.source import through
+from nearsight_export.tflite import converted
+from nearsight_export.tracing import step_function
+from nearsight_training.progress import SILENT
 from nearsight_training.run import load_histories, load_run, load_weights, save_run
 
 SPEC, HEADS = made_up.spec(counts=()), made_up.heads()
@@ -150,18 +156,118 @@ def test_what_is_impossible_is_refused_by_name(desk, kind, filters, units, said)
 
 
 @pytest.mark.parametrize("kind", ["cnn_lstm", "lstm", "cnn", "mlp"])
-def test_a_share_is_an_even_number_of_what_the_network_has(kind):
-    trunk = model_of(kind).trunk
-    goals = structured._goals(trunk, StructuredPruning(keep=0.66))
-    assert set(goals) == set(channels_of(trunk))
+def test_a_share_is_an_even_number_of_what_the_network_has(kind, desk):
+    model = model_of(kind)
+    goals = {size: count for size, count in asked_of(model, desk, keep=0.66).items() if count is not None}
+    assert set(goals) == set(channels_of(model.trunk))
     for size, goal in goals.items():
         assert goal % 2 == 0
-        assert goal / channels_of(trunk)[size].width == pytest.approx(0.66, abs=0.15)
+        assert goal / channels_of(model.trunk)[size].width == pytest.approx(0.66, abs=0.15)
 
 
-def test_a_share_of_a_network_without_channels_is_refused():
+@pytest.mark.parametrize("asked", [{"keep": 0.5}, {"kilobytes": 5}])
+def test_a_network_without_channels_is_refused(desk, asked):
     with pytest.raises(InputError, match="can't remove anything from a vae"):
-        structured._goals(model_of("vae").trunk, StructuredPruning(keep=0.5))
+        asked_of(model_of("vae"), desk, **asked)
+
+
+def asked_of(model, desk, variant="int8", **asked):
+    """How many filters and units are left, by what is asked for."""
+    found = counted(StructuredPruning(**asked), model, desk, variant)
+    assert found.keep is found.kilobytes is None
+    return {"filters": found.filters, "units": found.units}
+
+
+def sized(kind, filters, units):
+    trunk = msgspec.structs.replace(made_up.trunk(SPEC, HEADS, filters, units), kind=kind)
+    return Model(trunk, made_up.weights(trunk))
+
+
+def step_of(trunk, weights, window, artifact, samples=None):
+    """As `conversion.converted`, in this process."""
+    return converted(step_function(trunk, weights), artifact.split("/")[0], samples.steps() if samples else ())
+
+
+@pytest.fixture
+def here(monkeypatch):
+    monkeypatch.setattr(shares, "converted", step_of)
+
+
+def bytes_of(model, asked, variant):
+    """The bytes of the step with as much left as is asked for."""
+    trunk = msgspec.structs.replace(model.trunk, **{size: count for size, count in asked.items() if count is not None})
+    return len(step_of(trunk, made_up.weights(trunk), 8, f"{variant}/step.tflite"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "variant", "kilobytes"),
+    [
+        ("cnn_lstm", "int8", 20),
+        ("cnn_lstm", "int8", 9),  # where matrices are so small that they stay floats
+        ("cnn_lstm", "int4", 16.5),
+        ("cnn_lstm", "fp32", 60),
+        ("lstm", "fp16", 21),
+        ("cnn", "int8", 9),
+        ("mlp", "int8", 8.5),
+    ],
+)
+def test_the_largest_share_is_left_whose_step_fits(desk, here, kind, variant, kilobytes):
+    model = sized(kind, 40, 64)
+    found = asked_of(model, desk, variant, kilobytes=kilobytes)
+    assert found != asked_of(model, desk, keep=0.01)
+    assert bytes_of(model, found, variant) <= 1000 * kilobytes
+    ladder = [asked_of(model, desk, keep=percent / 100) for percent in range(1, 100)]
+    more = ladder[max(place for place, each in enumerate(ladder) if each == found) + 1]
+    assert bytes_of(model, more, variant) > 1000 * kilobytes - 300  # alignment, and scales that small matrices lack
+
+
+def test_integers_throughout_are_counted_as_they_are(made, desk):
+    """Biases of 64 bits; the made-up network is converted with real rows."""
+    trunk, content = made.run.trunk, made.files["int8-full/step.tflite"]
+    graph = shares.Footprint.of(trunk, "int8-full", content)
+    assert graph.bytes(trunk) == len(content)
+    weights = trunk.weight_shapes
+    numbers = sum(int(np.prod(shape)) for shape in weights.values())
+    biases = sum(shape[0] for shape in weights.values() if len(shape) == 1)
+    assert len(content) - graph.graph == pytest.approx(numbers + 7 * biases, abs=16 * len(weights))
+
+
+def test_what_fits_already_stays_whole(desk, here, monkeypatch):
+    monkeypatch.setattr(structured, "importance", None)
+    odd = sized("cnn_lstm", 9, 13)
+    asked = counted(StructuredPruning(kilobytes=38), odd, desk, "int8")
+    assert (asked.filters, asked.units) == (9, 13)
+    same, report = shrunk(odd, desk, asked)
+    assert same is odd
+    assert report.said == "9 of 9 filters and 13 of 13 units are left"
+    assert set(report.skipped) == set(odd.weights)
+    assert (report.tensors, report.steps, report.validation_difference) == ({}, 0, 0.0)
+
+
+def test_what_cant_fit_says_how_many_kilobytes_are_the_least(desk, here):
+    model = sized("cnn_lstm", 40, 64)
+    with pytest.raises(InputError, match=r"takes (\d+\.\d) kB of int8 at least, .* received 1\.5") as caught:
+        asked_of(model, desk, kilobytes=1.5)
+    least = float(str(caught.value).split("takes ")[1].split(" kB")[0])
+    assert asked_of(model, desk, kilobytes=least) == {"filters": 2, "units": 2}
+    with pytest.raises(InputError, match=f"takes {least} kB"):
+        asked_of(model, desk, kilobytes=least - 0.1)
+
+
+def test_bytes_are_those_of_the_recipes_precision_whatever_was_kept_before(desk, here, tmp_path, monkeypatch):
+    model, cache, asked = sized("cnn_lstm", 16, 24), Cache(tmp_path), (StructuredPruning(kilobytes=12),)
+
+    def cut(of, desk, asked, progress):
+        for size in ("filters", "units"):
+            of = narrowed(of, size, np.arange(getattr(asked, size)))
+        return of, structured.PassReport(name="cut", said="cut", tensors={})
+
+    monkeypatch.setattr(structured, "shrunk", cut)
+    units = {
+        variant: through(Recipe(passes=asked, variant=variant), model, desk, SILENT, cache)[0].trunk.units
+        for variant in ("fp32", "int8", "fp16")
+    }
+    assert units["fp32"] < units["fp16"] < units["int8"]
 
 
 def test_a_shrunk_run_ends_in_a_smaller_bundle_that_is_proven(made, run_path, tmp_path, monkeypatch):

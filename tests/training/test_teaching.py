@@ -9,9 +9,10 @@ import pytest
 from nearsight_training import learning, teaching
 from nearsight_training.answers import Answers
 from nearsight_training.config import Fitting, LogConfig, Size, Target
+from nearsight_training.peers import kinds_of
 from nearsight_training.preparation import prepare
 from nearsight_training.split import TRAIN, VALIDATION
-from nearsight_training.teaching import taught
+from nearsight_training.teaching import OutOfFold, taught
 from training.conftest import DAY, make_log
 
 CONFIG = LogConfig(
@@ -44,7 +45,9 @@ def answers(prepared, of):
 
 
 def lessons(prepared, of=np.zeros_like):
-    return taught(prepared, prepared.heads, answers(prepared, of), "event", seed=0)
+    training, validation = (prepared.histories.select(part) for part in (TRAIN, VALIDATION))
+    trees = OutOfFold(training, validation, kinds_of(prepared.spec), seed=0)
+    return taught(trees, prepared.heads, answers(prepared, of), "event")
 
 
 def test_a_network_that_knows_better_is_not_taught(prepared):
@@ -116,7 +119,7 @@ def test_what_was_taught_is_kept_only_where_validation_says_so(prepared, monkeyp
         return tuple(msgspec.structs.replace(epoch, validation_loss=best) for epoch in epochs)
 
     monkeypatch.setattr(learning, "fit", marked)
-    monkeypatch.setattr(learning, "taught", lambda prepared, *_: (prepared.histories.select(TRAIN), ("buys",)))
+    monkeypatch.setattr(learning, "taught", lambda trees, *_: (trees.training, ("buys",)))
     learned = learning.learn(prepared, CONFIG)
     assert learned.taught == expected
     assert len(learned.epochs) == (3 if helped else 2)

@@ -26,15 +26,16 @@ from nearsight_training.histories import Histories
 from nearsight_training.metrics import Interval, binary_metrics, next_event_metrics, value_metrics
 from nearsight_training.network import assign, build, canonical
 from nearsight_training.noise import Noise
+from nearsight_training.peers import kinds_of
 from nearsight_training.preparation import Prepared
 from nearsight_training.pretraining import kept_if_better
 from nearsight_training.progress import SILENT, Progress
 from nearsight_training.run import Epoch
 from nearsight_training.split import TEST, TRAIN, VALIDATION
-from nearsight_training.teaching import taught
+from nearsight_training.teaching import OutOfFold, taught
 from nearsight_training.transfer import begun, parent_of, widened
 
-__all__ = ["Learned", "calibrated_heads", "cutoff_of", "learn", "measured", "rehearsal_of", "trunk_of"]
+__all__ = ["Learned", "calibrated_heads", "cutoff_of", "learn", "measured", "rehearsal_of", "trunk_of", "tutored"]
 
 _FEWEST_OF_VAE = 2
 _TAUGHT = "learning from trees"
@@ -121,13 +122,13 @@ def learn(
     if config.fitting.pretrain_epochs:
         epochs, note = kept_if_better(model, begin, epochs, prepared, trunk, config.fitting, window, vary, progress)
         notes.append(note)
-    cutoff = cutoff_of(config)
-    checked = answers(model, validation)
     names: tuple[str, ...] = ()
     if config.fitting.teach and guarantee is None:
         best = min(epoch.validation_loss for epoch in epochs)
-        more, names = _taught(model, prepared, checked, config, best, progress)
-        epochs, checked = (*epochs, *more), answers(model, validation) if names else checked
+        trees = OutOfFold(histories.select(TRAIN), validation, kinds_of(prepared.spec), config.fitting.seed)
+        more, names = tutored(model, trees, prepared.heads, config, window, best, progress, vary)
+        epochs = (*epochs, *more)
+    cutoff, checked = cutoff_of(config), answers(model, validation)
     heads = calibrated_heads(prepared.heads, validation, checked, config)
     test = histories.select(TEST)
     given = answers(model, test)
@@ -173,8 +174,15 @@ def _scale(trunk: Trunk, model: Any, validation: Histories) -> Iterator[str]:
         yield scale_in_words(anomalies(model, validation))
 
 
-def _taught(
-    model: Any, prepared: Prepared, given: Answers, config: LogConfig | TableConfig, best: float, progress: Progress
+def tutored(
+    model: Any,
+    trees: OutOfFold,
+    heads: tuple[Head, ...],
+    config: LogConfig | TableConfig,
+    window: int,
+    best: float,
+    progress: Progress = SILENT,
+    vary: Augmenter | None = None,
 ) -> tuple[tuple[Epoch, ...], tuple[str, ...]]:
     """Go on learning from trees and, where validation's loss isn't below `best`, take it back.
 
@@ -183,18 +191,14 @@ def _taught(
     before, fitting = model.get_weights(), config.fitting
     kind = "event" if cutoff_of(config) is None else "ask"
     progress.start("asking trees", 1)
-    lessons, names = taught(prepared, prepared.heads, given, kind, fitting.seed)
+    lessons, names = taught(trees, heads, answers(model, trees.validation), kind)
     progress.finish(", ".join(names) or "none ranks as well as the network")
     if not names:
         return (), ()
     shorter = msgspec.structs.replace(
         fitting, epochs=(fitting.epochs + 1) // 2, learning_rate=_TAUGHT_RATE * fitting.learning_rate
     )
-    validation, window = prepared.histories.select(VALIDATION), _window(prepared, config)
-    vary = _variation(prepared, config)
-    epochs = fit(
-        model, lessons, validation, prepared.heads, shorter, window, progress=progress, task=_TAUGHT, vary=vary
-    )
+    epochs = fit(model, lessons, trees.validation, heads, shorter, window, progress=progress, task=_TAUGHT, vary=vary)
     if min(epoch.validation_loss for epoch in epochs) < best:
         return epochs, names
     model.set_weights(before)

@@ -15,10 +15,8 @@ from nearsight.heads import BinaryHead, Head
 from nearsight_training.answers import Answers
 from nearsight_training.histories import Histories
 from nearsight_training.metrics import auc
-from nearsight_training.peers import BoostedTrees, Told, kinds_of
-from nearsight_training.preparation import Prepared
+from nearsight_training.peers import BoostedTrees, Told
 from nearsight_training.questions import Questions, features, of_kind, questions, told
-from nearsight_training.split import TRAIN, VALIDATION
 
 __all__ = ["OutOfFold", "taught"]
 
@@ -31,21 +29,18 @@ _CLOSE = 0.003  # of AUC on validation by which trees may be worse and still tea
 Floats = NDArray[np.float64]
 
 
-def taught(
-    prepared: Prepared, heads: tuple[Head, ...], given: Answers, kind: str, seed: int
-) -> tuple[Histories, tuple[str, ...]]:
+def taught(trees: "OutOfFold", heads: tuple[Head, ...], given: Answers, kind: str) -> tuple[Histories, tuple[str, ...]]:
     """The training histories with labels between 0 and 1, and the names of the heads that are taught.
 
     `given` are the network's answers on validation; a head is taught where trees rank validation's questions of the
     `kind` that it is judged on ("ask" or "event") about as well. Labels are float32, unknown ones -1.
     """
-    training, validation = (prepared.histories.select(part) for part in (TRAIN, VALIDATION))
+    training, names = trees.training, []
     labels, ask_labels = training.labels.astype(np.float32), training.ask_labels.astype(np.float32)
-    teacher, names = OutOfFold(training, validation, kinds_of(prepared.spec), seed), []
     for head in heads:
-        if isinstance(head, BinaryHead) and teacher.is_fit(head, given, kind, _CLOSE):
+        if isinstance(head, BinaryHead) and trees.is_fit(head, given, kind, _CLOSE):
             names.append(head.name)
-            for asked, chances in teacher.lessons(head):
+            for asked, chances in trees.lessons(head):
                 into = labels if asked.kind == "event" else ask_labels
                 into[asked.indices, head.start] = (1 - _SHARE) * asked.answers + _SHARE * chances
     return replace(training, labels=labels, ask_labels=ask_labels), tuple(names)

@@ -13,10 +13,11 @@ from nearsight_export.reports import PassReport, Tensor
 from nearsight_training.answers import answers
 from nearsight_training.config import Fitting, Size
 from nearsight_training.fit import fit, seeded
-from nearsight_training.learning import cutoff_of, trunk_of
+from nearsight_training.learning import cutoff_of, trunk_of, tutored
 from nearsight_training.network import build, canonical
 from nearsight_training.peers import kinds_of
 from nearsight_training.progress import SILENT, Progress
+from nearsight_training.run import Epoch
 from nearsight_training.sequences import crops, step_count
 from nearsight_training.teaching import OutOfFold
 
@@ -95,19 +96,24 @@ def _teachers(model: Model, desk: Desk, asked: Distillation, progress: Progress)
 
 
 def _another(model: Model, desk: Desk, extra: int, progress: Progress) -> Any:
-    """A network of the same shape from another seed, trained as the run's was ahead of trees and other runs."""
-    seed, fitting = desk.run.seed + extra, desk.run.config.fitting
-    seeded(seed)
+    """A network of the same shape from another seed, trained as the run's was: from trees, too, where that one was."""
+    run = desk.run
+    fitting = msgspec.structs.replace(run.config.fitting, seed=run.seed + extra)
+    seeded(fitting.seed)
     network = build(model.trunk, asks=True, dropout=fitting.dropout, train_embeddings=desk.trained)
-    _fitted(network, desk, msgspec.structs.replace(fitting, seed=seed), progress, f"training teacher {extra + 1}")
+    epochs = _fitted(network, desk, fitting, progress, f"training teacher {extra + 1}")
+    if run.taught:
+        trees = OutOfFold(desk.training, desk.validation, kinds_of(run.spec), fitting.seed)
+        config = msgspec.structs.replace(run.config, fitting=fitting)
+        tutored(network, trees, run.heads, config, run.window, min(each.validation_loss for each in epochs), progress)
     return network
 
 
 def _fitted(
     network: Any, desk: Desk, fitting: Fitting, progress: Progress, task: str, lesson: SoftLoss | None = None
-) -> None:
+) -> tuple[Epoch, ...]:
     run = desk.run
-    fit(
+    return fit(
         network,
         desk.training,
         desk.validation,

@@ -12,6 +12,7 @@ from nearsight.errors import InputError
 from nearsight.trunk import Trunk
 from nearsight_export.passes.channels import Channels, Size, channels_of, narrowed, silenced
 from nearsight_export.passes.model import Desk, Model
+from nearsight_export.passes.shares import Counts
 from nearsight_export.passes.tuning import Lesson
 from nearsight_export.recipe import StructuredPruning
 from nearsight_export.reports import PassReport, Tensor
@@ -21,6 +22,7 @@ from nearsight_training.tensorflow import tf
 
 __all__ = ["importance", "shrunk"]
 
+_NAME = "structured_pruning"
 _ROUNDS = 3
 _STEPS = 200  # at least, after each round; small data sets have few in an epoch
 _EVENTS = 1000  # of training histories, on which channels are weighed
@@ -28,12 +30,18 @@ _LEFT = "it holds nothing of the filters and units that went"
 
 
 def shrunk(model: Model, desk: Desk, asked: StructuredPruning, progress: Progress = SILENT) -> tuple[Model, PassReport]:
-    """Remove what matters least until as much is left as is asked for.
+    """Remove what matters least until as many filters and units are left as are asked for (see `shares.counted`).
 
     That takes three rounds, each by the same factor; in between, the rest learns from the whole network. Raises
-    `InputError` where the network hasn't so many, or none that could be removed.
+    `InputError` where the network hasn't so many.
     """
     goals = _goals(model.trunk, asked)
+    said = " and ".join(f"{goal} of {getattr(model.trunk, size)} {size}" for size, goal in goals.items())
+    said = f"{said} are left"
+    if all(goal == getattr(model.trunk, size) for size, goal in goals.items()):
+        progress.finish(said)
+        skipped = dict.fromkeys(model.weights, "nothing has to go")
+        return model, PassReport(name=_NAME, said=said, tensors={}, skipped=skipped)
     teacher, small, steps, apart = model.graph(train_embeddings=desk.trained), model, 0, 0.0
     for left in range(_ROUNDS - 1, -1, -1):
         found = importance(small, desk, tuple(goals), progress)
@@ -43,11 +51,10 @@ def shrunk(model: Model, desk: Desk, asked: StructuredPruning, progress: Progres
         pupil, lesson = small.graph(train_embeddings=desk.trained), _lesson(desk)
         apart = lesson.given(teacher, pupil, progress)
         small, steps = Model(small.trunk, canonical(pupil)), steps + lesson.steps
-    said = " and ".join(f"{goal} of {getattr(model.trunk, size)} {size}" for size, goal in goals.items())
-    progress.finish(f"{said} are left")
+    progress.finish(said)
     return small, PassReport(
-        name="structured_pruning",
-        said=f"{said} are left",
+        name=_NAME,
+        said=said,
         tensors=_tensors(model, small),
         skipped={name: _LEFT for name, array in model.weights.items() if array.shape == small.weights[name].shape},
         steps=steps,
@@ -88,15 +95,11 @@ def importance(
     }
 
 
-def _goals(trunk: Trunk, asked: StructuredPruning) -> dict[Size, int]:
-    """How many are asked for; of a share even ones, in which LiteRT packs 4-bit weights. Raises `InputError`."""
+def _goals(trunk: Trunk, asked: StructuredPruning) -> Counts:
+    """How many are asked for. Raises `InputError`."""
     there = channels_of(trunk)
     counts: dict[Size, int | None] = {"filters": asked.filters, "units": asked.units}
-    if asked.keep is not None:
-        counts = {size: max(2, 2 * round(asked.keep * each.width / 2)) for size, each in there.items()}
     goals = {size: count for size, count in counts.items() if count is not None}
-    if not goals:
-        raise InputError(f"structured_pruning can't remove anything from a {trunk.kind} network: leave it out")
     for size, count in goals.items():
         if size not in there:
             raise InputError(
