@@ -219,18 +219,21 @@ class Privacy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Fitting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the weights are found. `batch_events` is how many rows, padding included, one step of the optimiser sees.
+    """How the weights are found. `batch_events` is how many rows, padding included, one step of the optimiser sees, and
+    fewer where an epoch would have less than `fewest_steps` (see `fit.paced`).
 
-    With `teach`, heads for which LightGBM ranks about as well learn from its probabilities in half as many epochs
-    more, and the result is kept where validation's loss is lower. With `pretrain_epochs`, the trunk first learns what
-    comes next in every training history for so many epochs at most; that is kept where validation's loss is lower than
-    that of a training without. With `private`, training is differentially private, and trees don't teach.
+    With `teach`, heads for which LightGBM ranks about as well learn from the mean of its probabilities and their own in
+    half as many epochs more, or in 500 steps, and the result is kept where validation's loss is lower. With
+    `pretrain_epochs`, the trunk first learns what comes next in every training history for so many epochs at most; that
+    is kept where validation's loss is lower than that of a training without. With `private`, training is differentially
+    private, and trees don't teach.
     """
 
     epochs: int = 12
     patience: int = 3
     learning_rate: float = 5e-3
     batch_events: int = 2048
+    fewest_steps: int = 64
     dropout: float = 0.1
     ask_weight: float = 1.0
     next_weight: float = 1.0
@@ -356,4 +359,6 @@ class TableConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     validation_share: float = 0.1
     test_share: float = 0.2
     size: Size = Size(skip=False)
-    fitting: Fitting = Fitting(learning_rate=1e-3, batch_events=3200, dropout=0.0, epochs=50, patience=8, teach=False)
+    fitting: Fitting = Fitting(
+        learning_rate=1e-3, batch_events=3200, fewest_steps=1, dropout=0.0, epochs=50, patience=8, teach=False
+    )
