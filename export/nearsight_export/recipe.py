@@ -151,11 +151,11 @@ RECIPES = {
 }
 
 COSTS = {
-    "quick": "76 to 113 kB, seconds",
+    "quick": "76 to 108 kB, seconds",
     "balanced": "38 kB at most, no AUC lost beyond chance, 1 to 3 minutes",
     "smallest": "7 to 16 kB, up to 0.003 of AUC lost, 1 to 3 minutes",
     "fastest": "6 to 14 kB, half of the time, up to 0.005 of AUC lost, 2 to 3 minutes",
-    "exact": "32-bit floats, 286 to 411 kB, nothing lost",
+    "exact": "32-bit floats, 286 to 406 kB, nothing lost",
 }  # the step's bytes on the public data sets, and what their test users tell
 
 

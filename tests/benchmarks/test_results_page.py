@@ -14,6 +14,7 @@ from nearsight_benchmarks.recipes import Cooked, Moved, Recipes, RunRecipes
 from nearsight_benchmarks.results import Weight, write_results
 from nearsight_benchmarks.results_page import main, render
 from nearsight_benchmarks.scale import Epochs, Parted, Scale, Sequences
+from nearsight_benchmarks.sections.markdown import difference
 from nearsight_benchmarks.soak import Soak
 from nearsight_benchmarks.timing import Latency
 from nearsight_training.gate import verdict
@@ -59,6 +60,11 @@ def test_every_row_has_as_many_cells_as_its_table():
 )
 def test_models_are_compared_as_far_as_the_intervals_allow(change, words):
     assert words in compared(network_less={"LightGBM": change})
+
+
+def test_a_difference_that_is_too_small_to_show_has_no_sign():
+    assert difference(Interval(-0.00001, -0.0, 0.00004)) == "0.0000 (0.0000 to 0.0000)"
+    assert difference(Interval(-0.00006, -0.5, 0.00005)) == "−0.0001 (−0.5000 to +0.0001)"
 
 
 def test_the_load_is_told_as_it_was_measured_or_not_at_all():

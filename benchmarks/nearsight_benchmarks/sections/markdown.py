@@ -24,5 +24,6 @@ def interval(found: Interval, digits: int) -> str:
 
 
 def difference(found: Interval) -> str:
-    """By how much, with a sign, to four decimals."""
-    return f"{found.value:+.4f} ({found.low:+.4f} to {found.high:+.4f})".replace("-", "−")
+    """By how much, to four decimals: with a sign, but none before a zero that is only too small to show."""
+    value, low, high = (f"{each:+.4f}" if round(each, 4) else "0.0000" for each in (found.value, found.low, found.high))
+    return f"{value} ({low} to {high})".replace("-", "−")

@@ -50,7 +50,8 @@ def _roomy(trunk: Trunk, kilobytes: float, footprint: Footprint) -> Counts:
             return counts
     raise InputError(
         f"the step of this network takes {math.ceil(min(taken) / 100) / 10:.1f} kB of {footprint.variant} at least, "
-        f"however much structured_pruning removes, received {kilobytes:g}: allow as many, or distil a smaller network"
+        f"however much structured_pruning removes, received {kilobytes:g}: allow as many in a recipe of your own, or "
+        "let it distil a smaller network"
     )
 
 
