@@ -21,6 +21,7 @@ __all__ = ["factorised", "highest_rank", "thinned"]
 
 _STEPS = 200  # at least
 _EVENTS = 5000  # of training histories, on which the kernel's energy is weighed
+_FAINTEST = 1e-12  # of the largest axis' energy, below which rounding is all there is
 _PARTS = ("lstm_down_kernel", "lstm_up_kernel")
 _LEFT = "it is no part of the LSTM's kernel"
 
@@ -52,12 +53,14 @@ def thinned(model: Model, histories: Histories, rank: int) -> tuple[Model, float
 
     Nearest is what changes the gates' logits least on these histories, in squares: the energy is the sum of the squares
     of what the kernel adds to them. By Eckart & Young (1936) these are the largest principal axes of the logits, which
-    is a truncated singular value decomposition whose rows are weighed by what they meet.
+    is a truncated singular value decomposition whose rows are weighed by what they meet. Both matrices have the same
+    share of each axis: 8-bit steps round what lies between them by its largest number.
     """
     kernel, logits = kernel_of(model.weights), _met(model, histories)
     energies, axes = np.linalg.eigh(logits.T @ logits)
-    kept = axes[:, ::-1][:, :rank]
-    parts = dict(zip(_PARTS, (kernel @ kept, kept.T), strict=True))
+    most, kept = energies[-1], axes[:, ::-1][:, :rank]
+    spread = np.maximum(energies[::-1][:rank] / most, _FAINTEST) ** 0.25
+    parts = dict(zip(_PARTS, (kernel @ kept / spread, spread[:, np.newaxis] * kept.T), strict=True))
     weights = {name: array for name, array in model.weights.items() if name not in ("lstm_kernel", *_PARTS)}
     weights |= {name: np.ascontiguousarray(array, np.float32) for name, array in parts.items()}
     share = float(energies[::-1][:rank].sum() / energies.sum())
