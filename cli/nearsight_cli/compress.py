@@ -125,7 +125,12 @@ def _row(trial: "Trial", found: "Compressed", heads: list[str]) -> list[str]:
 def _recipe(trial: "Trial") -> str:
     choices = trial.choices
     sizes = f" of {choices['filters']} filters and {choices['units']} units"
-    ways = {"whole": "no pass", "student": f"a student{sizes}", "lstm": f"an LSTM of {choices['units']} units"}
+    ways = {
+        "whole": "no pass",
+        "student": f"a student{sizes}",
+        "lstm": f"an LSTM of {choices['units']} units",
+        "thin": f"a kernel of rank {choices['rank']}",
+    }
     return f"{ways.get(str(choices['way']), f'cut to{sizes[3:]}')}, {choices['variant']}"
 
 

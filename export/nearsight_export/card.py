@@ -61,10 +61,11 @@ def _privacy(run: Run) -> str:
 
 def _network(trunk: Trunk) -> str:
     filters, units = trunk.filters, trunk.units
+    thin = f" whose kernel has rank {trunk.rank}" if trunk.rank else ""
     bodies = {
         "cnn_lstm": f"A convolution of {filters} filters over three events, pooling by two and an LSTM of {units} "
-        "units",
-        "lstm": f"An LSTM of {units} units",
+        f"units{thin}",
+        "lstm": f"An LSTM of {units} units{thin}",
         "cnn": f"A convolution of {filters} filters over three events, their maximum and a layer of {units} units",
         "mlp": f"A layer of {filters} units on each event, their mean and a layer of {units} units",
         "vae": f"A variational autoencoder of {filters} units with {units - 1} latent numbers and an anomaly score",

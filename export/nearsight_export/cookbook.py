@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from nearsight_export.passes.channels import channels_of
-from nearsight_export.recipe import Distillation, Pass, QuantisationAware, Recipe, StructuredPruning
+from nearsight_export.passes.factorisation import highest_rank
+from nearsight_export.recipe import Distillation, LowRank, Pass, QuantisationAware, Recipe, StructuredPruning
 from nearsight_training.run import Run
 
 if TYPE_CHECKING:
@@ -20,33 +21,37 @@ _VARIANTS = ("int8", "int4", "fp16", "int8-full")
 _BITS: Mapping[str, Literal[4, 8]] = {"int8": 8, "int4": 4}
 _FEWEST = 8  # filters and units
 _SMALL = 16  # of each, tried early
+_LOWEST, _LOW = 4, 8  # rank, and one that is tried early
 
 
 class Cookbook:
     """The choices for one run's network.
 
-    It stays `whole`, becomes `narrow`, or teaches a `student` of its kind or of the kind with the fewest operators,
-    an `lstm`.
+    It stays `whole`, becomes `narrow`, gets a `thin` kernel, or teaches a `student` of its kind or of the kind with the
+    fewest operators, an `lstm`.
     """
 
     def __init__(self, run: Run) -> None:
         self.trunk, self.sizes = run.trunk, tuple(channels_of(run.trunk))
-        self.ways = tuple(dict.fromkeys(("whole", "student", *(["narrow"] if self.sizes else []), "lstm")))
+        self.highest = max(1, highest_rank(run.trunk))
+        cuts = {"narrow": bool(self.sizes), "thin": self.highest > 1}
+        self.ways = ("whole", "student", *(way for way, can_be in cuts.items() if can_be), "lstm")
 
     @property
     def untouched(self) -> Choices:
         """No pass: what everything is compared with."""
-        return {"way": "whole", "filters": self.trunk.filters, "units": self.trunk.units, "variant": "int8"}
+        sizes = {"filters": self.trunk.filters, "units": self.trunk.units, "rank": self.highest}
+        return {"way": "whole", **sizes, "variant": "int8"}
 
     @property
     def first(self) -> tuple[Choices, ...]:
         """What is tried ahead of anything drawn."""
         small = {"filters": min(_SMALL, self.trunk.filters), "units": min(_SMALL, self.trunk.units)}
         halves = {"filters": max(1, self.trunk.filters // 2), "units": max(1, self.trunk.units // 2)}
-        ways = [way for way in self.ways if way != "whole"]
+        sizes = {"narrow": halves, "thin": {"rank": min(_LOW, self.highest)}}
         return (
             self.untouched,
-            *({**self.untouched, "way": way, **(halves if way == "narrow" else small)} for way in ways),
+            *({**self.untouched, "way": way, **sizes.get(way, small)} for way in self.ways if way != "whole"),
         )
 
     def drawn(self, trial: "Trial") -> Choices:
@@ -55,6 +60,7 @@ class Cookbook:
             "way": trial.suggest_categorical("way", self.ways),
             "filters": trial.suggest_int("filters", min(_FEWEST, self.trunk.filters), self.trunk.filters, log=True),
             "units": trial.suggest_int("units", min(_FEWEST, self.trunk.units), self.trunk.units, log=True),
+            "rank": trial.suggest_int("rank", min(_LOWEST, self.highest), self.highest, log=True),
             "variant": trial.suggest_categorical("variant", _VARIANTS),
         }
 
@@ -75,4 +81,6 @@ class Cookbook:
             case "narrow":
                 left = {name: choices[name] for name in self.sizes}
                 return (StructuredPruning(**left),)
+            case "thin":
+                return (LowRank(rank=choices["rank"]),)
         return ()

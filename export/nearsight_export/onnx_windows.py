@@ -11,6 +11,7 @@ import onnx
 from numpy.typing import NDArray
 
 from nearsight.networks import cnn, mlp, vae
+from nearsight.networks.lstm import kernel_of
 from nearsight.trunk import CONV_WIDTH, Kind, Trunk, Weights
 from nearsight_export.recording import OnnxOps, Recorder, Value
 
@@ -130,7 +131,7 @@ def _newest(recorder: Recorder, frames: Value, length: Value, width: int) -> Val
 
 def _last_state(recorder: Recorder, trunk: Trunk, weights: Weights, turns: Value, count: Value) -> Value:
     """`h (B, U)` after the last of the `count (B,)` turns `(T, B, X)` of each history."""
-    kernel, bias = _onnx_gates(weights["lstm_kernel"]), _onnx_gates(weights["lstm_bias"])
+    kernel, bias = _onnx_gates(kernel_of(weights)), _onnx_gates(weights["lstm_bias"])
     incoming = len(kernel) - trunk.units
     inner, recurrent = (np.ascontiguousarray(part.T)[np.newaxis] for part in np.split(kernel, [incoming]))
     both = np.concatenate([bias, np.zeros_like(bias)])[np.newaxis]

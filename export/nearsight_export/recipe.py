@@ -15,6 +15,7 @@ __all__ = [
     "COSTS",
     "RECIPES",
     "Distillation",
+    "LowRank",
     "MagnitudePruning",
     "Pass",
     "QuantisationAware",
@@ -93,6 +94,16 @@ class StructuredPruning(
             raise ValueError(f"structured_pruning must allow more than 0 kB, received {self.kilobytes:g}")
 
 
+class LowRank(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="low_rank"):
+    """Make the LSTM's kernel the product of two thinner matrices, of that `rank`."""
+
+    rank: int = 8
+
+    def __post_init__(self) -> None:
+        if self.rank < 1:
+            raise ValueError(f"low_rank must leave a rank of 1 at least, received {self.rank}")
+
+
 class WeightClustering(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="weight_clustering"
 ):
@@ -115,10 +126,11 @@ class QuantisationAware(
     bits: Literal[4, 8] = 8
 
 
-Pass = MagnitudePruning | StructuredPruning | WeightClustering | Distillation | QuantisationAware
+Pass = MagnitudePruning | StructuredPruning | LowRank | WeightClustering | Distillation | QuantisationAware
 _PASSES: tuple[type[msgspec.Struct], ...] = (
     MagnitudePruning,
     StructuredPruning,
+    LowRank,
     WeightClustering,
     Distillation,
     QuantisationAware,
@@ -139,6 +151,12 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if any(isinstance(each, QuantisationAware) for each in self.passes[:-1]):
             raise ValueError(
                 "quantisation_aware must be the last pass: another one would take the weights off its grid"
+            )
+        last = max((number for number, each in enumerate(self.passes) if isinstance(each, LowRank)), default=0)
+        if any(isinstance(each, MagnitudePruning | WeightClustering) for each in self.passes[:last]):
+            raise ValueError(
+                "low_rank must come before magnitude_pruning and weight_clustering, whose zeros and shared values it "
+                "would undo: move it up"
             )
 
 

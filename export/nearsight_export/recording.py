@@ -134,9 +134,9 @@ class OnnxOps:
         """See `Ops`."""
         return x.recorder.split(x, widths)
 
-    def dense(self, x: Value, kernel: NDArray[np.float32], bias: NDArray[np.float32]) -> Value:
+    def dense(self, x: Value, kernel: NDArray[np.float32], bias: NDArray[np.float32] | None = None) -> Value:
         """See `Ops`."""
-        return x.recorder.node("Gemm", [x, kernel, bias], width=kernel.shape[1])
+        return x.recorder.node("Gemm", [x, kernel, *([] if bias is None else [bias])], width=kernel.shape[1])
 
     def maximum(self, x: Value, y: Value) -> Value:
         """See `Ops`."""

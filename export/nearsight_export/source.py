@@ -14,6 +14,7 @@ from nearsight_export.passes.model import Desk, Model
 from nearsight_export.passes.shares import counted
 from nearsight_export.recipe import (
     Distillation,
+    LowRank,
     MagnitudePruning,
     Pass,
     QuantisationAware,
@@ -99,13 +100,15 @@ def recalibrated(model: Model, desk: Desk) -> tuple[Head, ...]:
 
 def passed(each: Pass, model: Model, desk: Desk, progress: Progress) -> tuple[Model, PassReport]:
     """What a declared pass makes of a model."""
-    from nearsight_export.passes import clustering, distillation, magnitude, quantisation, structured
+    from nearsight_export.passes import clustering, distillation, factorisation, magnitude, quantisation, structured
 
     match each:
         case Distillation():
             return distillation.distilled(model, desk, each, progress)
         case StructuredPruning():
             return structured.shrunk(model, desk, each, progress)
+        case LowRank():
+            return factorisation.factorised(model, desk, each.rank, progress)
         case MagnitudePruning():
             return magnitude.pruned(model, desk, each.sparsity, progress)
         case WeightClustering():

@@ -37,7 +37,7 @@ class Tape:
         """See `Ops`."""
         return NumpyOps.split(x, widths)
 
-    def dense(self, x: Floats, kernel: Floats, bias: Floats) -> Floats:
+    def dense(self, x: Floats, kernel: Floats, bias: Floats | None = None) -> Floats:
         """See `Ops`; a product with constants that are no weights has no name."""
         product, name = NumpyOps.dense(x, kernel, bias), self._names.get(id(kernel))
         return self._kept(name, product) if name else product

@@ -38,9 +38,10 @@ class TensorOps:
         pieces: Sequence[Any] = tf.split(x, len(widths) if len(set(widths)) == 1 else list(widths), -1)
         return pieces
 
-    def dense(self, x: Any, kernel: Any, bias: Any) -> Any:
+    def dense(self, x: Any, kernel: Any, bias: Any = None) -> Any:
         """See `Ops`."""
-        return tf.matmul(x, kernel) + bias
+        product = tf.matmul(x, kernel)
+        return product if bias is None else product + bias
 
     def maximum(self, x: Any, y: Any) -> Any:
         """See `Ops`."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearsight.networks import cnn, mlp, vae
-from nearsight.networks.lstm import gated
+from nearsight.networks.lstm import gated, kernel_of
 from nearsight.trunk import CONV_WIDTH, Kind, Ops, Trunk, Weights, embedded
 from nearsight_training.tensorflow import tf
 
@@ -112,7 +112,7 @@ def _unrolled_cells(ops: Ops, trunk: Trunk, weights: Weights, pooled: Any) -> An
     The incoming part of the gates, with the bias, is one product for all. Were the bias added in every cell, the
     integer converter would quantise it once, for the first cell's scale, and use it in all of them.
     """
-    inner, recurrent = np.split(weights["lstm_kernel"], [pooled.shape[1]])
+    inner, recurrent = np.split(kernel_of(weights), [pooled.shape[1]])
     projected = ops.dense(pooled, inner, weights["lstm_bias"])
     h, c = gated(ops, trunk, projected[:1], np.zeros((1, trunk.units), np.float32))
     states = [h]

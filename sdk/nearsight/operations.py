@@ -27,6 +27,11 @@ class Sizes(Protocol):
         """U, of the embedding."""
         ...
 
+    @property
+    def rank(self) -> int:
+        """R, between the two matrices that an LSTM's kernel is the product of; 0 where it is one."""
+        ...
+
 
 class Ops(Protocol):
     """What a library must offer to run a step; tensors are 2-D, batch first, and know `+`, `-`, `*` and `/`."""
@@ -40,8 +45,8 @@ class Ops(Protocol):
     def split(self, x: Any, widths: Sequence[int]) -> Sequence[Any]:
         """Cut all columns into pieces of these widths, in order."""
 
-    def dense(self, x: Any, kernel: Any, bias: Any) -> Any:
-        """`x @ kernel + bias`."""
+    def dense(self, x: Any, kernel: Any, bias: Any = None) -> Any:
+        """`x @ kernel + bias`; None adds nothing."""
 
     def maximum(self, x: Any, y: Any) -> Any:
         """The larger of two, element by element."""

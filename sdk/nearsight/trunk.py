@@ -54,7 +54,8 @@ class Trunk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The network's kind and shape, its state's size and the names and shapes of its weights.
 
     What the state `(S,)` holds, the kind's module in `nearsight.networks` says. Zeros are an empty history. With `skip`
-    the heads read the newest row as well: what just happened needn't pass through the state to be seen.
+    the heads read the newest row as well: what just happened needn't pass through the state to be seen. Of an LSTM,
+    `rank` says that its kernel is the product of two thinner matrices (see `networks.lstm`).
     """
 
     code_sizes: tuple[int, ...]
@@ -65,6 +66,7 @@ class Trunk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     activations: tuple[Activation, ...]
     kind: Kind = "cnn_lstm"
     skip: bool = False
+    rank: int = 0
 
     def __post_init__(self) -> None:
         sizes = (*self.code_sizes, *self.embedding_sizes, self.numbers, self.filters, self.units)
@@ -72,6 +74,8 @@ class Trunk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise ValueError("the network's sizes don't fit each other")
         if max(*self.code_sizes, self.row_size, self.state_size, self.outputs, self.units) > _LARGEST:
             raise ValueError(f"the network has sizes of more than {_LARGEST}")
+        if self.rank and ("lstm_bias" not in self.weight_shapes or not 0 < self.rank <= _LARGEST):
+            raise ValueError("a rank must be that of an LSTM's kernel, and at least 1")
         ends = [0, *(part.start + part.size for part in self.activations)]
         if [part.start for part in self.activations] != ends[:-1]:
             raise ValueError("the activations must cover the outputs without a gap")

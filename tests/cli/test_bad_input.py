@@ -194,6 +194,12 @@ def test_a_sample_longer_than_the_window(exported: Path, tmp_path: Path) -> None
     assert "40" in refused(tmp_path, "predict", "model.nsight", "long.csv", "--out", "answers.csv")
 
 
+def test_a_rank_that_saves_nothing(exported: Path, tmp_path: Path) -> None:
+    (tmp_path / "low.toml").write_text('[[passes]]\nkind = "low_rank"\nrank = 50\n')
+    run = exported / "runs" / "events"
+    assert "received 50" in refused(tmp_path, "export", run, "--recipe", "low.toml", "--out", "low.nsight")
+
+
 @pytest.mark.parametrize("command", [["export", "nowhere"], ["bench", "nowhere"], ["inspect", "nowhere"]])
 def test_something_that_is_not_there(command: list[str], tmp_path: Path) -> None:
     assert "nowhere" in refused(tmp_path, *command)

@@ -83,9 +83,9 @@ def test_fine_tuning_keeps_answers_nearer_than_even_values_alone(result, pruned,
     assert apart(result[0].weights) < 0.8 * apart(even)
 
 
-@pytest.mark.parametrize("kind", ["lstm", "mlp"])
-def test_other_networks_are_clustered_too(desk, kind):
-    trunk = msgspec.structs.replace(made_up.trunk(made_up.spec(counts=()), made_up.heads()), kind=kind)
+@pytest.mark.parametrize(("kind", "rank"), [("lstm", 0), ("mlp", 0), ("cnn_lstm", 3)])
+def test_other_networks_are_clustered_too(desk, kind, rank):
+    trunk = msgspec.structs.replace(made_up.trunk(made_up.spec(counts=()), made_up.heads()), kind=kind, rank=rank)
     few = Desk(desk.run, desk.training.limited(200, 1), desk.validation.limited(50, 1))
     model, report = clustered(Model(trunk, made_up.weights(trunk, 3)), few, 5)
     assert {name: array.shape for name, array in model.weights.items()} == trunk.weight_shapes

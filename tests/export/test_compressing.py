@@ -20,8 +20,9 @@ from nearsight_export.errors import ConversionError
 from nearsight_export.making import Maker
 from nearsight_export.passes import distillation, structured
 from nearsight_export.passes.cache import Cache
+from nearsight_export.passes.factorisation import highest_rank
 from nearsight_export.passes.model import Desk, Model
-from nearsight_export.recipe import MagnitudePruning, Recipe, StructuredPruning, read_recipe
+from nearsight_export.recipe import LowRank, MagnitudePruning, Recipe, StructuredPruning, read_recipe
 from nearsight_export.reports import PassReport, Tensor
 from nearsight_export.samples import Samples
 from nearsight_export.source import through
@@ -188,10 +189,13 @@ def test_another_run_is_refused(run_path, searched, tmp_path):
         compress(other, Budget.of("1 kB"), searched[1], Limits(600, 1))
 
 
-@pytest.mark.parametrize("kind", ["cnn_lstm", "lstm", "cnn", "mlp", "vae"])
-def test_what_is_drawn_makes_a_recipe_that_the_network_can_take(run_path, kind):
+@pytest.mark.parametrize(
+    ("kind", "rank"), [("cnn_lstm", 0), ("lstm", 0), ("cnn", 0), ("mlp", 0), ("vae", 0), ("cnn_lstm", 6)]
+)
+def test_what_is_drawn_makes_a_recipe_that_the_network_can_take(run_path, kind, rank):
     run = load_run(run_path)
-    cookbook = Cookbook(msgspec.structs.replace(run, trunk=msgspec.structs.replace(run.trunk, kind=kind)))
+    trunk = msgspec.structs.replace(run.trunk, kind=kind, rank=rank)
+    cookbook = Cookbook(msgspec.structs.replace(run, trunk=trunk))
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
     drawn = [*cookbook.first, *(cookbook.drawn(study.ask()) for _ in range(40))]
     assert {choices["way"] for choices in drawn} == set(cookbook.ways)
@@ -202,4 +206,6 @@ def test_what_is_drawn_makes_a_recipe_that_the_network_can_take(run_path, kind):
                 assert (each.units or 1) <= run.trunk.units
                 assert kind != "vae"
                 assert kind != "lstm" or each.filters is None
+            if isinstance(each, LowRank):
+                assert 1 <= each.rank <= highest_rank(trunk)
     assert cookbook.recipe(cookbook.untouched) == Recipe()

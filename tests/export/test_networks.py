@@ -19,7 +19,7 @@ from nearsight_export.variants import MEMBERS
 from nearsight_export.windows import Windows, loaded_window
 from nearsight_training.run import load_histories, load_run, load_weights, save_run
 
-KINDS = ("lstm", "cnn", "mlp", "vae")
+KINDS = ("lstm", "cnn", "mlp", "vae", "cnn_lstm of rank 8")
 PRECISIONS = ("fp32", "fp16", "int8")
 # Float32 sums in another order; 11-bit weights; 8-bit weights against each matrix's largest.
 ERRORS = {"fp32": 2e-6, "fp16": 2e-3, "int8": 0.05, "int8-full": 0.05}
@@ -28,7 +28,8 @@ LENGTH = 12
 
 def trunk_of(kind):
     spec, heads = made_up.spec(counts=()), made_up.heads()
-    return msgspec.structs.replace(made_up.trunk(spec, heads, filters=16, units=20), kind=kind)
+    name, _, rank = kind.partition(" of rank ")
+    return msgspec.structs.replace(made_up.trunk(spec, heads, filters=16, units=20), kind=name, rank=int(rank or 0))
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -77,7 +78,7 @@ class Rolled:
         )
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=(*KINDS, "lstm of rank 8"))
 def rolled(request):
     return Rolled(request.param)
 

@@ -42,6 +42,11 @@ def test_a_file_says_its_passes_in_order(tmp_path):
         ('[[passes]]\nkind = "structured_pruning"\nkilobytes = 0', "line 1 .*more than 0 kB, received 0"),
         ('[[passes]]\nkind = "structured_pruning"\nkilobites = 38', "line 3 .*did you mean 'kilobytes'"),
         ('[[passes]]\nkind = "structured_pruning"\nunits = 0', "line 1 .*must leave 1 .* received 0"),
+        ('[[passes]]\nkind = "low_rank"\nrank = 0', "line 1 .*low_rank must leave a rank of 1 at least, received 0"),
+        (
+            '[[passes]]\nkind = "weight_clustering"\n[[passes]]\nkind = "low_rank"',
+            "low_rank must come before magnitude_pruning and weight_clustering",
+        ),
         ('[[passes]]\nkind = "weight_clustering"\nclusters = 2', "line 1 .*weight_clustering must .* received 2"),
         (
             '[[passes]]\nkind = "quantisation_aware"\n[[passes]]\nkind = "magnitude_pruning"',

@@ -36,13 +36,16 @@ SIZES = [
         "lstm": ("units",),
         "cnn": ("filters", "units"),
         "mlp": ("filters", "units"),
+        "cnn_lstm of rank 4": ("filters", "units"),
+        "lstm of rank 4": ("units",),
     }.items()
     for size in sizes
 ]
 
 
 def model_of(kind, seed=2):
-    trunk = msgspec.structs.replace(made_up.trunk(SPEC, HEADS, FILTERS, UNITS), kind=kind)
+    name, _, rank = kind.partition(" of rank ")
+    trunk = msgspec.structs.replace(made_up.trunk(SPEC, HEADS, FILTERS, UNITS), kind=name, rank=int(rank or 0))
     return Model(trunk, made_up.weights(trunk, seed))
 
 

@@ -23,8 +23,9 @@ def sigmoid(x):
 
 def lstm(w, rows):
     h = c = np.zeros(PLAIN.units)
+    kernel = w["lstm_kernel"] if "lstm_kernel" in w else w["lstm_down_kernel"] @ w["lstm_up_kernel"]
     for row in rows:
-        i, f, o, g = np.split(np.concatenate([row, h]) @ w["lstm_kernel"] + w["lstm_bias"], 4)
+        i, f, o, g = np.split(np.concatenate([row, h]) @ kernel + w["lstm_bias"], 4)
         c = c * sigmoid(f) + np.tanh(g) * sigmoid(i)
         h = np.tanh(c) * sigmoid(o)
     return h, h
@@ -53,9 +54,9 @@ def vae(w, rows):
     return latent, np.append(latent, ((rows[-1] - expected) ** 2).mean())
 
 
-@pytest.mark.parametrize("whole", [lstm, cnn, mlp, vae], ids=lambda network: network.__name__)
-def test_streamed_equals_whole_at_every_prefix(whole):
-    trunk, rng = msgspec.structs.replace(PLAIN, kind=whole.__name__), np.random.default_rng(1)
+@pytest.mark.parametrize(("whole", "rank"), [(lstm, 0), (lstm, 3), (cnn, 0), (mlp, 0), (vae, 0)])
+def test_streamed_equals_whole_at_every_prefix(whole, rank):
+    trunk, rng = msgspec.structs.replace(PLAIN, kind=whole.__name__, rank=rank), np.random.default_rng(1)
     weights = made_up.weights(trunk)
     codes = np.stack([rng.integers(0, size, EVENTS) for size in trunk.code_sizes], 1).astype(np.int32)
     numbers = rng.normal(size=(EVENTS, trunk.numbers)).astype(np.float32)
@@ -76,6 +77,38 @@ def test_a_cnn_lstm_is_written_as_it_was_before_there_were_others():
     assert msgspec.json.decode(written, type=Trunk) == PLAIN
     other = msgspec.structs.replace(PLAIN, kind="cnn")
     assert msgspec.json.decode(msgspec.json.encode(other), type=Trunk) == other
+
+
+@pytest.mark.parametrize("kind", ["cnn_lstm", "lstm"])
+def test_a_kernel_of_two_matrices_says_what_their_product_says(kind):
+    thin, rng = msgspec.structs.replace(PLAIN, kind=kind, rank=4), np.random.default_rng(5)
+    weights = made_up.weights(thin)
+    full = {name: array for name, array in weights.items() if "_down_" not in name and "_up_" not in name}
+    full["lstm_kernel"] = weights["lstm_down_kernel"] @ weights["lstm_up_kernel"]
+    wide = msgspec.structs.replace(thin, rank=0)
+    assert {name: array.shape for name, array in full.items()} == wide.weight_shapes
+    assert thin.state_size == wide.state_size
+    pair = NumpyBackend(weights, thin), NumpyBackend(full, wide)
+    states = [np.zeros((4, thin.state_size), np.float32) for _ in pair]
+    for _ in range(9):
+        codes = np.stack([rng.integers(0, size, 4) for size in thin.code_sizes], 1).astype(np.int32)
+        numbers = rng.normal(size=(4, thin.numbers)).astype(np.float32)
+        found = [backend.step(codes, numbers, state) for backend, state in zip(pair, states, strict=True)]
+        states = [state for _, _, state in found]
+        for first, second in zip(*found, strict=True):
+            assert first == pytest.approx(second, abs=2e-6)  # float32 sums in another order
+
+
+def test_a_full_kernel_is_written_as_it_was_before_there_were_others():
+    assert b"rank" not in msgspec.json.encode(PLAIN)
+    thin = msgspec.structs.replace(PLAIN, rank=4)
+    assert msgspec.json.decode(msgspec.json.encode(thin), type=Trunk) == thin
+
+
+@pytest.mark.parametrize(("kind", "rank"), [("cnn", 1), ("mlp", 4), ("vae", 2), ("lstm", -1), ("cnn_lstm", 10**7)])
+def test_a_rank_that_no_kernel_has_is_refused(kind, rank):
+    with pytest.raises(ValueError, match="rank"):
+        msgspec.structs.replace(PLAIN, kind=kind, rank=rank)
 
 
 def test_an_unknown_network_is_refused():

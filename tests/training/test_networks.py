@@ -10,7 +10,7 @@ from nearsight_training.layers import Anomaly, Encoding
 from nearsight_training.network import assign, build, canonical, window_model
 from nearsight_training.tensorflow import tf, tf_keras
 
-KINDS = ("lstm", "cnn", "mlp", "vae", "cnn_lstm")
+KINDS = ("lstm", "cnn", "mlp", "vae", "cnn_lstm", "cnn_lstm of rank 3", "lstm of rank 3")
 SKIPS = (False, True)
 # Float32 has 1.2e-7 per operation, of numbers that stay below about 10; sums and means are in another order.
 CLOSE = 1e-5
@@ -26,7 +26,9 @@ TRUNK = Trunk(
 
 def of_kind(kind, seed, skip=False):
     """A trunk, weights that don't saturate, and rows of 3 histories with as many questions."""
-    trunk, rng = msgspec.structs.replace(TRUNK, kind=kind, skip=skip), np.random.default_rng(seed)
+    name, _, rank = kind.partition(" of rank ")
+    trunk = msgspec.structs.replace(TRUNK, kind=name, rank=int(rank or 0), skip=skip)
+    rng = np.random.default_rng(seed)
     weights = {name: rng.normal(0, 0.3, shape).astype(np.float32) for name, shape in trunk.weight_shapes.items()}
     return trunk, weights, rng
 

@@ -28,12 +28,12 @@ _layers = tf_keras.layers
 
 
 def _cnn_lstm(trunk: Trunk, rows: Any, asks: bool) -> tuple[Any, Any]:
-    h = PairedLSTM(trunk.units, asks, name="lstm")(_frames(trunk, rows, asks))
+    h = PairedLSTM(trunk.units, asks, trunk.rank, name="lstm")(_frames(trunk, rows, asks))
     return h, h
 
 
 def _lstm(trunk: Trunk, rows: Any, asks: bool) -> tuple[Any, Any]:
-    h = SteppedLSTM(trunk.units, asks, name="lstm")(rows)
+    h = SteppedLSTM(trunk.units, asks, trunk.rank, name="lstm")(rows)
     return h, h
 
 

@@ -57,22 +57,27 @@ class PairedLSTM(tf_keras.layers.Layer):  # type: ignore[misc]
     nothing on, all of them are one batched evaluation outside of the loop. So are the answers to the now frames, where
     `asks`: the input is then `(B, 2·T, F)`, T event frames and T now frames, and so is the output.
 
-    `kernel (F, 4·U)`, `recurrent_kernel (U, 4·U)`, `bias (4·U,)`; gates in the trunk's order. `uses` has, of the last
+    `kernel (F, 4·U)`, `recurrent_kernel (U, 4·U)`, `bias (4·U,)`; gates in the trunk's order. With a `rank`, the first
+    two are `R` wide and what they come to goes through `up_kernel (R, 4·U)`. `uses` has, of the last
     call and as long as its graph is traced, what met the weights: inputs `(B, S, F)`, states `(B, S, U)` and what the
     two came to before the states were added `(B, S, 4·U)`, for each of the evaluations above.
     """
 
-    def __init__(self, units: int, asks: bool = False, **options: Any) -> None:
+    def __init__(self, units: int, asks: bool = False, rank: int = 0, **options: Any) -> None:
         super().__init__(**options)
         self.units = units
         self.asks = asks
+        self.rank = rank
         self.uses: tuple[tuple[Any, Any, Any], ...] = ()
 
     def build(self, shape: Any) -> None:
         """Make the weights; the forget gate starts open (Jozefowicz et al. 2015)."""
         units = self.units
-        self.kernel = self.add_weight("kernel", (shape[-1], 4 * units), initializer="glorot_uniform")
-        self.recurrent_kernel = self.add_weight("recurrent_kernel", (units, 4 * units), initializer="orthogonal")
+        width = self.rank or 4 * units
+        self.kernel = self.add_weight("kernel", (shape[-1], width), initializer="glorot_uniform")
+        self.recurrent_kernel = self.add_weight("recurrent_kernel", (units, width), initializer="orthogonal")
+        if self.rank:
+            self.up_kernel = self.add_weight("up_kernel", (width, 4 * units), initializer="glorot_uniform")
         open_gate = tf.constant_initializer(np.repeat(np.array([0, 1, 0, 0], np.float32), units))
         self.bias = self.add_weight("bias", (4 * units,), initializer=open_gate)
         super().build(shape)
@@ -100,13 +105,20 @@ class PairedLSTM(tf_keras.layers.Layer):  # type: ignore[misc]
         self.uses += ((frames_now, h_now, now),)
         return tf.concat([answers, asked], axis=1)
 
+    @property
+    def kernels(self) -> tuple[str, ...]:
+        """The names of its matrices, in the order of its weights."""
+        return ("kernel", "recurrent_kernel", *(["up_kernel"] if self.rank else []))
+
     def _projected(self, x: Any) -> Any:
-        """The incoming part of the gates' logits `(…, 4·U)`, which doesn't wait for `h`."""
-        return tf.tensordot(x, self.kernel, 1) + self.bias
+        """The incoming part of the gates' logits `(…, 4·U)`, or of what the rank leaves, which doesn't wait for `h`."""
+        entered = tf.tensordot(x, self.kernel, 1)
+        return entered if self.rank else entered + self.bias
 
     def _gated(self, projected: Any, h: Any) -> Any:
         """The gates' logits."""
-        return projected + tf.tensordot(h, self.recurrent_kernel, 1)
+        both = projected + tf.tensordot(h, self.recurrent_kernel, 1)
+        return tf.tensordot(both, self.up_kernel, 1) + self.bias if self.rank else both
 
     def _cell(self, projected: Any, h: Any, c: Any) -> tuple[Any, Any]:
         gates = self._gated(projected, h)
@@ -124,7 +136,7 @@ class PairedLSTM(tf_keras.layers.Layer):  # type: ignore[misc]
 
     def get_config(self) -> dict[str, Any]:
         """What a copy is made from."""
-        return {**super().get_config(), "units": self.units, "asks": self.asks}
+        return {**super().get_config(), "units": self.units, "asks": self.asks, "rank": self.rank}
 
 
 class SteppedLSTM(PairedLSTM):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nearsight.networks.lstm import kernel_of
 from nearsight.trunk import CONV_WIDTH, Trunk, Weights
 from nearsight_training.bodies import BODIES, WINDOW_BODIES, newest
 from nearsight_training.layers import PairedLSTM
@@ -75,9 +76,10 @@ def canonical(model: Any) -> dict[str, NDArray[np.float32]]:
             weights[layer.name] = arrays[0]
         elif arrays:
             *kernels, weights[f"{layer.name}_bias"] = arrays
-            weights[f"{layer.name}_kernel"] = np.concatenate(
-                [kernel.reshape(-1, kernel.shape[-1]) for kernel in kernels]
-            )
+            name = f"{layer.name}_kernel"
+            if isinstance(layer, PairedLSTM) and layer.rank:
+                name, weights["lstm_up_kernel"] = "lstm_down_kernel", kernels.pop()
+            weights[name] = np.concatenate([kernel.reshape(-1, kernel.shape[-1]) for kernel in kernels])
     return weights
 
 
@@ -97,17 +99,27 @@ def _activated(trunk: Trunk, logits: Any) -> Any:
 
 
 def _arrays(layer: Any, weights: Weights) -> list[NDArray[np.float32]]:
-    """What a layer holds of the weights; an LSTM has a kernel for what comes in and one for `h`."""
+    """What a layer holds of the weights."""
     if layer.name in weights:
         return [weights[layer.name]]
+    if layer.name == "lstm":
+        return _lstm_arrays(layer, weights)
     kernel, bias = weights[f"{layer.name}_kernel"], weights[f"{layer.name}_bias"]
     if layer.name == "conv":
-        return [kernel.reshape(CONV_WIDTH, -1, kernel.shape[1]), bias]
-    if layer.name != "lstm":
-        return [kernel, bias]
+        kernel = kernel.reshape(CONV_WIDTH, -1, kernel.shape[1])
+    return [kernel, bias]
+
+
+def _lstm_arrays(layer: Any, weights: Weights) -> list[NDArray[np.float32]]:
+    """An LSTM has a kernel for what comes in and one for `h`; Keras's own knows no rank."""
+    bias, up = weights["lstm_bias"], []
     if isinstance(layer, tf_keras.layers.LSTM):
-        kernel, bias = _keras_gates(kernel), _keras_gates(bias)
-    return [*np.split(kernel, [len(kernel) - layer.units]), bias]
+        kernel, bias = _keras_gates(kernel_of(weights)), _keras_gates(bias)
+    elif layer.rank:
+        kernel, up = weights["lstm_down_kernel"], [weights["lstm_up_kernel"]]
+    else:
+        kernel = weights["lstm_kernel"]
+    return [*np.split(kernel, [len(kernel) - layer.units]), *up, bias]
 
 
 def _keras_gates(x: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -43,11 +43,12 @@ class Channels:
 def channels_of(trunk: Trunk) -> dict[Size, Channels]:
     """A network's filters and units; none of a `vae`, whose filters are its decoder's too (see `networks.vae`)."""
     filters, units, head = trunk.filters, trunk.units, _Slot("head_kernel", 0)
+    read, made = ("lstm_down_kernel", "lstm_up_kernel") if trunk.rank else ("lstm_kernel", "lstm_kernel")
     match trunk.kind:
         case "cnn_lstm":
-            return {"filters": _dense("conv", filters, _Slot("lstm_kernel", 0)), "units": _lstm(filters, units)}
+            return {"filters": _dense("conv", filters, _Slot(read, 0)), "units": _lstm(filters, units, read, made)}
         case "lstm":
-            return {"units": _lstm(trunk.row_size, units)}
+            return {"units": _lstm(trunk.row_size, units, read, made)}
         case "cnn":
             return {
                 "filters": _dense("conv", filters, _Slot("dense_kernel", 0)),
@@ -83,7 +84,7 @@ def _dense(name: str, width: int, read: _Slot) -> Channels:
     return Channels(width, (_Slot(f"{name}_kernel", 1), _Slot(f"{name}_bias", 0)), (read,))
 
 
-def _lstm(inputs: int, units: int) -> Channels:
+def _lstm(inputs: int, units: int, read: str, made: str) -> Channels:
     """Units read each other in the rows behind those for the inputs."""
-    gates = (_Slot("lstm_kernel", 1, times=4), _Slot("lstm_bias", 0, times=4))
-    return Channels(units, gates, (_Slot("lstm_kernel", 0, start=inputs), _Slot("head_kernel", 0)))
+    gates = (_Slot(made, 1, times=4), _Slot("lstm_bias", 0, times=4))
+    return Channels(units, gates, (_Slot(read, 0, start=inputs), _Slot("head_kernel", 0)))

@@ -45,19 +45,15 @@ def clustered(model: Model, desk: Desk, clusters: int, progress: Progress = SILE
     )
 
 
-class _Clusterable(clustering_tools.ClusterableLayer):  # type: ignore[misc]
+class _ClusterablePairedLSTM(PairedLSTM, clustering_tools.ClusterableLayer):  # type: ignore[misc]
     """Tells tfmot, which knows Keras's own layers, what to cluster of ours."""
 
     def get_clusterable_weights(self) -> list[tuple[str, Any]]:
         """Names of attributes and the variables that they hold."""
-        return [(name, getattr(self, name)) for name in ("kernel", "recurrent_kernel")]
+        return [(name, getattr(self, name)) for name in self.kernels]
 
 
-class _ClusterablePairedLSTM(PairedLSTM, _Clusterable):
-    pass
-
-
-class _ClusterableSteppedLSTM(SteppedLSTM, _Clusterable):
+class _ClusterableSteppedLSTM(SteppedLSTM, _ClusterablePairedLSTM):
     pass
 
 

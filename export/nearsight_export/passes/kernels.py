@@ -22,9 +22,13 @@ _SPARED = {
 def kernels(trunk: Trunk, weights: Weights) -> dict[str, NDArray[np.float32]]:
     """The large tensors by name; an LSTM's two parts, for what comes in and for its own answers, are apart."""
     found = {name: weights[name] for name in (f"{layer}_kernel" for layer in LARGE) if name in weights}
-    if (both := found.pop("lstm_kernel", None)) is not None:
-        inner, recurrent = np.split(both, [len(both) - trunk.units])
-        found |= {"lstm_kernel/input": inner, "lstm_kernel/recurrent": recurrent}
+    read = "lstm_down_kernel" if trunk.rank else "lstm_kernel"
+    if read in weights:
+        inner, recurrent = np.split(weights[read], [len(weights[read]) - trunk.units])
+        found.pop(read, None)
+        found |= {f"{read}/input": inner, f"{read}/recurrent": recurrent}
+    if trunk.rank:
+        found["lstm_up_kernel"] = weights["lstm_up_kernel"]
     return found
 
 

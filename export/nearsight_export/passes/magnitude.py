@@ -87,7 +87,7 @@ def _prunable(model: Model, desk: Desk, schedule: Any) -> _Prunable:
             return layer
         if isinstance(layer, PairedLSTM):
             # tfmot knows Keras's own layers; of others it asks which weights it may prune.
-            layer.get_prunable_weights = lambda: [layer.kernel, layer.recurrent_kernel]
+            layer.get_prunable_weights = lambda: [getattr(layer, name) for name in layer.kernels]
         wrappers.append(sparsity_tools.prune_low_magnitude(layer, pruning_schedule=schedule))
         return wrappers[-1]
 

@@ -110,17 +110,21 @@ class _Gates(_Rounded):
 
     kernel: Any
     recurrent_kernel: Any
+    up_kernel: Any
     bias: Any
+    rank: int
 
     def call(self, x: Any) -> Any:
         self._both = self._weights(tf.concat([self.kernel, self.recurrent_kernel], 0))
+        self._up = self._weights(self.up_kernel) if self.rank else None
         return super().call(x)  # type: ignore[misc]
 
     def _projected(self, x: Any) -> Any:
         return x
 
     def _gated(self, x: Any, h: Any) -> Any:
-        return self._product(tf.concat([x, h], -1), self._both) + self.bias
+        product = self._product(tf.concat([x, h], -1), self._both)
+        return (product if self._up is None else self._product(product, self._up)) + self.bias
 
 
 class _PairedLSTM(_Gates, PairedLSTM):

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ __all__ = ["importance", "shrunk"]
 
 _NAME = "structured_pruning"
 _ROUNDS = 3
-_STEPS = 200  # at least, after each round; small data sets have few in an epoch
+_STEPS = 200  # at least, after each round
 _EVENTS = 1000  # of training histories, on which channels are weighed
 _LEFT = "it holds nothing of the filters and units that went"
 
@@ -48,7 +47,8 @@ def shrunk(model: Model, desk: Desk, asked: StructuredPruning, progress: Progres
         for size, goal in goals.items():
             count = _rung(getattr(small.trunk, size), goal, left)
             small = narrowed(small, size, np.sort(np.argsort(-found[size], kind="stable")[:count]))
-        pupil, lesson = small.graph(train_embeddings=desk.trained), _lesson(desk)
+        pupil = small.graph(train_embeddings=desk.trained)
+        lesson = Lesson(desk, "Pruning", learning_rate=desk.run.config.fitting.learning_rate).lasting(_STEPS)
         apart = lesson.given(teacher, pupil, progress)
         small, steps = Model(small.trunk, canonical(pupil)), steps + lesson.steps
     progress.finish(said)
@@ -117,12 +117,6 @@ def _goals(trunk: Trunk, asked: StructuredPruning) -> Counts:
 def _rung(width: int, goal: int, left: int) -> int:
     """How many of `width` stay now, if as large a share goes in each of the `left` rounds behind this one."""
     return round(goal * math.pow(width / goal, left / (left + 1)))
-
-
-def _lesson(desk: Desk) -> Lesson:
-    """Two epochs, or more where they have few steps, at the rate that the network was trained with."""
-    lesson = Lesson(desk, "Pruning", epochs=1, learning_rate=desk.run.config.fitting.learning_rate)
-    return replace(lesson, epochs=max(2, math.ceil(_STEPS / lesson.steps)))
 
 
 def _answers(trunk: Trunk, logits: Any) -> Any:

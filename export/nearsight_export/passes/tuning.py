@@ -1,7 +1,8 @@
 """Fine-tuning: what a pass changed is let settle while the network learns to answer as its teacher does."""
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,11 @@ class Lesson:
     def steps(self) -> int:
         """How many steps it takes."""
         return self.epochs * sum(1 for _ in self.desk.batches(self.desk.training, self._generator()))
+
+    def lasting(self, steps: int) -> "Lesson":
+        """The same with as many epochs as make so many steps, two at least: small data sets have few in an epoch."""
+        one = replace(self, epochs=1)
+        return replace(self, epochs=max(2, math.ceil(steps / one.steps)))
 
     def given(
         self, teacher: Any, pupil: Any, progress: Progress, before_step: Callable[[int], None] = lambda step: None

@@ -47,10 +47,11 @@ class NumpyOps:
         return [x[:, end - width : end] for width, end in zip(widths, accumulate(widths), strict=True)]
 
     @staticmethod
-    def dense(x: Floats, kernel: Floats, bias: Floats) -> Floats:
+    def dense(x: Floats, kernel: Floats, bias: Floats | None = None) -> Floats:
         """See `Ops.dense`."""
         product: Floats = np.dot(x, kernel)
-        product += bias
+        if bias is not None:
+            product += bias
         return product
 
     @staticmethod

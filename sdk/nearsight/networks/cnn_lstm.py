@@ -7,7 +7,7 @@ parity bit `(1,)`, and the LSTM's `h` and `c` `(U,)` each.
 from typing import Any
 
 from nearsight.networks.cnn import CONV_WIDTH
-from nearsight.networks.lstm import cell
+from nearsight.networks.lstm import cell, gate_shapes
 from nearsight.operations import Ops, Shapes, Sizes, Tensors
 
 __all__ = ["CONV_WIDTH", "moved", "state_size", "weight_shapes"]
@@ -23,8 +23,7 @@ def weight_shapes(sizes: Sizes) -> Shapes:
     return {
         "conv_kernel": (CONV_WIDTH * sizes.row_size, sizes.filters),
         "conv_bias": (sizes.filters,),
-        "lstm_kernel": (sizes.filters + sizes.units, 4 * sizes.units),
-        "lstm_bias": (4 * sizes.units,),
+        **gate_shapes(sizes, sizes.filters),
     }
 
 
