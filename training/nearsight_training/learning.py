@@ -1,6 +1,5 @@
 """Trains a network on prepared histories, calibrates its heads on validation and measures it on the test."""
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from nearsight_training.calibration import conformal, platt, temperature, thresh
 from nearsight_training.columns import moment
 from nearsight_training.config import Decision, Fitting, LogConfig, Size, TableConfig
 from nearsight_training.embeddings import widths
-from nearsight_training.fit import BatchLoss, Step, fit, paced, seeded
+from nearsight_training.fit import BatchLoss, Step, fit, seeded
 from nearsight_training.guarantee import Guarantee, check_private, limits, promised
 from nearsight_training.histories import Histories
 from nearsight_training.metrics import Interval, binary_metrics, next_event_metrics, value_metrics
@@ -32,7 +31,6 @@ from nearsight_training.preparation import Prepared
 from nearsight_training.pretraining import kept_if_better
 from nearsight_training.progress import SILENT, Progress
 from nearsight_training.run import Epoch
-from nearsight_training.sequences import crops, step_count
 from nearsight_training.split import TEST, TRAIN, VALIDATION
 from nearsight_training.teaching import OutOfFold, taught
 from nearsight_training.transfer import begun, parent_of, widened
@@ -41,7 +39,7 @@ __all__ = ["Learned", "calibrated_heads", "cutoff_of", "learn", "measured", "reh
 
 _FEWEST_OF_VAE = 2
 _TAUGHT = "learning from trees"
-_TAUGHT_RATE, _TAUGHT_STEPS = 0.6, 500  # of the learning rate; at least
+_TAUGHT_RATE = 0.6  # of the learning rate
 
 
 @dataclass(frozen=True)
@@ -193,16 +191,14 @@ def tutored(
     before, fitting = model.get_weights(), config.fitting
     kind = "event" if cutoff_of(config) is None else "ask"
     progress.start("asking trees", 1)
-    lessons, names = taught(trees, heads, answers(model, trees.training), answers(model, trees.validation), kind)
+    lessons, names = taught(trees, heads, answers(model, trees.validation), kind)
     progress.finish(", ".join(names) or "none ranks as well as the network")
     if not names:
         return (), ()
-    steps = step_count(crops(lessons, window), paced(fitting, lessons, window).batch_events)
-    count = max((fitting.epochs + 1) // 2, math.ceil(_TAUGHT_STEPS / steps))
-    again = msgspec.structs.replace(
-        fitting, epochs=count, patience=count, learning_rate=_TAUGHT_RATE * fitting.learning_rate
+    shorter = msgspec.structs.replace(
+        fitting, epochs=(fitting.epochs + 1) // 2, learning_rate=_TAUGHT_RATE * fitting.learning_rate
     )
-    epochs = fit(model, lessons, trees.validation, heads, again, window, progress=progress, task=_TAUGHT, vary=vary)
+    epochs = fit(model, lessons, trees.validation, heads, shorter, window, progress=progress, task=_TAUGHT, vary=vary)
     if min(epoch.validation_loss for epoch in epochs) < best:
         return epochs, names
     model.set_weights(before)
