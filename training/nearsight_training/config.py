@@ -223,9 +223,9 @@ class Fitting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     fewer where an epoch would have less than `fewest_steps` (see `fit.paced`).
 
     With `teach`, heads for which LightGBM ranks about as well learn from its probabilities in half as many epochs
-    more, and the result is kept where validation's loss is lower. With `pretrain_epochs`, the trunk first learns what comes next in every training history for so many epochs at most; that
-    is kept where validation's loss is lower than that of a training without. With `private`, training is differentially
-    private, and trees don't teach.
+    more, and the result is kept where validation's loss is lower. With `pretrain_epochs`, the trunk first learns what
+    comes next in every training history for so many epochs at most; that is kept where validation's loss is lower than
+    that of a training without. With `private`, training is differentially private, and trees don't teach.
     """
 
     epochs: int = 12
