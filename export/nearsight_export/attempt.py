@@ -18,7 +18,7 @@ from nearsight_export.recommendation import Trial, is_behind
 from nearsight_export.replay import Replay, replayed
 from nearsight_training.answers import answers
 from nearsight_training.config import LogConfig
-from nearsight_training.fit import fit, paced, seeded
+from nearsight_training.fit import fit, seeded
 from nearsight_training.learning import calibrated_heads, rehearsal_of, trunk_of
 from nearsight_training.network import build, canonical
 from nearsight_training.preparation import Prepared
@@ -119,8 +119,7 @@ class _Watch:
     def __init__(
         self, attempts: Attempts, config: LogConfig, earlier: Sequence[Trial], deadline: float, is_free: bool
     ) -> None:
-        fitting = paced(config.fitting, attempts.training, config.window)
-        steps = step_count(crops(attempts.training, config.window), fitting.batch_events)
+        steps = step_count(crops(attempts.training, config.window), config.fitting.batch_events)
         self.judge, self.earlier, self.deadline, self.is_free = attempts.judge, earlier, deadline, is_free
         self.at = max(1, steps * config.fitting.epochs // _CHECK)
         self.weights = _weights(attempts.trunk(config))

@@ -219,8 +219,7 @@ class Privacy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Fitting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the weights are found. `batch_events` is how many rows, padding included, one step of the optimiser sees, and
-    fewer where an epoch would have less than `fewest_steps` (see `fit.paced`).
+    """How the weights are found. `batch_events` is how many rows, padding included, one step of the optimiser sees.
 
     With `teach`, heads for which LightGBM ranks about as well learn from its probabilities in half as many epochs
     more, and the result is kept where validation's loss is lower. With `pretrain_epochs`, the trunk first learns what
@@ -232,7 +231,6 @@ class Fitting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     patience: int = 3
     learning_rate: float = 5e-3
     batch_events: int = 2048
-    fewest_steps: int = 64
     dropout: float = 0.1
     ask_weight: float = 1.0
     next_weight: float = 1.0
@@ -358,6 +356,4 @@ class TableConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     validation_share: float = 0.1
     test_share: float = 0.2
     size: Size = Size(skip=False)
-    fitting: Fitting = Fitting(
-        learning_rate=1e-3, batch_events=3200, fewest_steps=1, dropout=0.0, epochs=50, patience=8, teach=False
-    )
+    fitting: Fitting = Fitting(learning_rate=1e-3, batch_events=3200, dropout=0.0, epochs=50, patience=8, teach=False)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,10 +18,9 @@ from nearsight_training.run import Epoch
 from nearsight_training.sequences import Batch, batches, crops, drawn, step_count, steps
 from nearsight_training.tensorflow import tf, tf_keras
 
-__all__ = ["BatchLoss", "Loss", "Step", "fit", "inputs", "optimiser", "paced", "seeded"]
+__all__ = ["BatchLoss", "Loss", "Step", "fit", "inputs", "optimiser", "seeded"]
 
 _SMALLEST_RATE = 0.05  # of the first learning rate, where the cosine ends
-_FEWEST_ROWS = 512  # of a step that is made smaller
 
 Vary = Callable[[Histories, np.random.Generator], Histories]
 
@@ -156,7 +154,6 @@ def fit(
     finite.
     """
     generator = np.random.default_rng(fitting.seed)
-    fitting = paced(fitting, training, window)
     parts = [lambda: training, *(each.read for each in further)]
     labelled = BatchLoss(heads, fitting)
     if stepping is None:
@@ -185,18 +182,6 @@ def fit(
     model.set_weights(best[1])
     progress.finish(f"{len(epochs)} epochs, best validation loss {best[0]:.4f}")
     return tuple(epochs)
-
-
-def paced(fitting: Fitting, training: Histories, window: int) -> Fitting:
-    """The same with smaller steps, where an epoch over `training` would have less than `fewest_steps`.
-
-    They have 512 rows at least, and the learning rate falls with the root of their size, as Adam's noise asks (Malladi
-    et al. 2022, arXiv:2205.10287).
-    """
-    rows = step_count(crops(training, window), 1) // fitting.fewest_steps
-    smaller = min(fitting.batch_events, max(rows, _FEWEST_ROWS))
-    rate = fitting.learning_rate * (smaller / fitting.batch_events) ** 0.5
-    return msgspec.structs.replace(fitting, batch_events=smaller, learning_rate=rate)
 
 
 class Step:
