@@ -53,7 +53,7 @@ def heads(vocabulary=EVENTS):
     )
 
 
-def trunk(of, questions, filters=8, units=12):
+def trunk(of, questions, filters=8, units=12, skip=False):
     return Trunk(
         code_sizes=of.code_sizes,
         embedding_sizes=tuple(3 + k for k in range(len(of.code_sizes))),
@@ -61,7 +61,7 @@ def trunk(of, questions, filters=8, units=12):
         filters=filters,
         units=units,
         activations=activations(questions),
-        skip=True,
+        skip=skip,
     )
 
 

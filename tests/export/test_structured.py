@@ -45,7 +45,8 @@ SIZES = [
 
 def model_of(kind, seed=2):
     name, _, rank = kind.partition(" of rank ")
-    trunk = msgspec.structs.replace(made_up.trunk(SPEC, HEADS, FILTERS, UNITS), kind=name, rank=int(rank or 0))
+    plain = made_up.trunk(SPEC, HEADS, FILTERS, UNITS, skip=True)
+    trunk = msgspec.structs.replace(plain, kind=name, rank=int(rank or 0))
     return Model(trunk, made_up.weights(trunk, seed))
 
 

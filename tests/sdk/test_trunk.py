@@ -9,7 +9,7 @@ from nearsight.heads import activations, calibrated
 from nearsight.trunk import Activation, Trunk
 
 SPEC, HEADS = made_up.spec(), made_up.heads()
-TRUNK = made_up.trunk(SPEC, HEADS)
+TRUNK = made_up.trunk(SPEC, HEADS, skip=True)
 WEIGHTS = made_up.weights(TRUNK)
 
 
