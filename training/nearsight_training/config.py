@@ -221,10 +221,11 @@ class Privacy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Fitting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the weights are found. `batch_events` is how many rows, padding included, one step of the optimiser sees.
 
-    With `teach`, heads for which LightGBM ranks about as well learn from its probabilities in half as many epochs
-    more, and the result is kept where validation's loss is lower. With `pretrain_epochs`, the trunk first learns what
-    comes next in every training history for so many epochs at most; that is kept where validation's loss is lower than
-    that of a training without. With `private`, training is differentially private, and trees don't teach.
+    With `teach`, heads for which LightGBM ranks nearly as well learn from the mean of its probabilities and their own,
+    in half as many epochs more or 1,500 steps, and the result is kept where validation's loss is lower. With
+    `pretrain_epochs`, the trunk first learns what comes next in every training history for so many epochs at most; that
+    is kept where validation's loss is lower than that of a training without. With `private`, training is differentially
+    private, and trees don't teach.
     """
 
     epochs: int = 12
