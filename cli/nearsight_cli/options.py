@@ -378,12 +378,11 @@ Units = Annotated[
     typer.Option(min=1, metavar="N", help="LSTM units; without an LSTM the last layer.", rich_help_panel="The network"),
 ]
 Skip = Annotated[
-    bool | None,
+    bool,
     typer.Option(
         "--skip/--no-skip",
-        help="Let the answers read the newest event itself beside what the network makes of the history. Without it: "
-        "they do, for a wide table they don't.",
-        show_default=False,
+        help="Let the answers read the newest event itself beside what the network makes of the history: for next "
+        "events of many names.",
         rich_help_panel="The network",
     ),
 ]
