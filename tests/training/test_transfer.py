@@ -15,7 +15,7 @@ from nearsight_training.run import Run, Source, load_weights, save_run
 from nearsight_training.transfer import Parent, begun, parent_of, pinned, widened
 from training.conftest import make_log
 
-SIZE = Size(filters=8, units=8)
+SIZE = Size(filters=8, units=8, skip=True)
 CONFIG = LogConfig(
     targets=(Target(name="wave", events=("wave",), within_events=1),),
     split="user",
