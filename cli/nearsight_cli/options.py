@@ -46,6 +46,7 @@ __all__ = [
     "ResetAfter",
     "ResetEvents",
     "Seed",
+    "Skip",
     "Source",
     "Split",
     "SplitOption",

@@ -13,6 +13,7 @@ from nearsight.heads import BinaryHead, calibrated
 from nearsight.manifest import Manifest, model_id
 from nearsight_export.conversion import Job, convert, prepare
 from nearsight_export.exam import Exam
+from nearsight_export.passes.model import Desk, Model
 from nearsight_export.replay import replayed
 from nearsight_export.samples import collected
 from nearsight_export.source import SourceModel, trained_answers
@@ -111,6 +112,18 @@ def run_path(tmp_path_factory):
     )
     save_run(path, run, WEIGHTS, labelled(lived(1), 4))
     return path
+
+
+@pytest.fixture(scope="session")
+def model(run_path):
+    """The run's network, uncalibrated; passes leave it as it is."""
+    return Model(load_run(run_path).trunk, load_weights(run_path))
+
+
+@pytest.fixture(scope="session")
+def desk(run_path):
+    """What passes may learn from."""
+    return Desk.of(load_run(run_path), load_histories(run_path))
 
 
 @dataclass(frozen=True)

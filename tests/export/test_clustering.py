@@ -28,11 +28,6 @@ def parts(trunk, weights):
 
 
 @pytest.fixture(scope="module")
-def desk(run_path):
-    return Desk.of(load_run(run_path), load_histories(run_path))
-
-
-@pytest.fixture(scope="module")
 def pruned(run_path):
     """The made-up network with every third weight of its large layers at zero."""
     weights = load_weights(run_path)

@@ -14,7 +14,7 @@ from nearsight_export.config import ExportConfig
 from nearsight_export.export import export
 from nearsight_export.passes import distillation
 from nearsight_export.passes.distillation import distilled
-from nearsight_export.passes.model import Desk, Model
+from nearsight_export.passes.model import Model
 from nearsight_export.passes.teachers import SoftLoss, Teachers, Told
 from nearsight_export.recipe import Distillation, MagnitudePruning, Recipe, read_recipe
 from nearsight_export.tflite import converted
@@ -33,16 +33,6 @@ from nearsight_training.tensorflow import tf
 YES = sum(head.size == 1 for head in HEADS)
 LARGE = Distillation(teacher="network", filters=16, units=24, epochs=60)
 SMALL = Distillation(teacher="network", network="lstm", units=5, largest_embedding=2, epochs=1)
-
-
-@pytest.fixture(scope="module")
-def desk(run_path):
-    return Desk.of(load_run(run_path), load_histories(run_path))
-
-
-@pytest.fixture(scope="module")
-def model(run_path):
-    return Model(load_run(run_path).trunk, load_weights(run_path))
 
 
 @pytest.fixture(scope="module")

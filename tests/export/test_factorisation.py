@@ -22,12 +22,12 @@ from nearsight_export.grid import grids
 from nearsight_export.inspection import inspect
 from nearsight_export.passes import factorisation
 from nearsight_export.passes.factorisation import factorised, highest_rank, thinned
-from nearsight_export.passes.model import Desk, Model
+from nearsight_export.passes.model import Model
 from nearsight_export.recipe import LowRank, QuantisationAware
 from nearsight_export.replay import replayed
 from nearsight_export.tflite import converted
 from nearsight_export.tracing import step_function
-from nearsight_training.run import load_histories, load_run, load_weights
+from nearsight_training.run import load_histories, load_run
 
 SPEC, HEADS = made_up.spec(counts=()), made_up.heads()
 RANK = 6
@@ -54,20 +54,10 @@ def histories(run_path):
 
 
 @pytest.fixture(scope="module")
-def desk(run_path):
-    return Desk.of(load_run(run_path), load_histories(run_path))
-
-
-@pytest.fixture(scope="module")
-def whole(run_path):
-    return Model(load_run(run_path).trunk, load_weights(run_path))
-
-
-@pytest.fixture(scope="module")
-def learned(whole, desk):
+def learned(model, desk):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(factorisation, "_STEPS", 100)
-        return factorised(whole, desk, RANK)
+        return factorised(model, desk, RANK)
 
 
 @pytest.mark.parametrize("rank", [1, 3, 12])
@@ -107,17 +97,17 @@ def test_a_kernel_that_has_a_low_rank_is_found_and_answers_stay(histories, kind)
     assert share == pytest.approx(thinned(full, histories, 2)[1], abs=1e-4)
 
 
-def test_learning_brings_answers_nearer_than_the_nearest_kernel(learned, whole, desk, histories):
-    model, report = learned
-    taught = said(whole, histories)
-    nearest, share = thinned(whole, desk.training.limited(5000, desk.run.seed), RANK)
-    before, after = (np.abs(said(each, histories) - taught).mean() for each in (nearest, model))
+def test_learning_brings_answers_nearer_than_the_nearest_kernel(learned, model, desk, histories):
+    thin, report = learned
+    taught = said(model, histories)
+    nearest, share = thinned(model, desk.training.limited(5000, desk.run.seed), RANK)
+    before, after = (np.abs(said(each, histories) - taught).mean() for each in (nearest, thin))
     assert after < 0.8 * before
     assert f"rank {RANK}, which holds {100 * share:.1f} % of its energy" in report.said
     assert set(report.tensors) == PARTS
-    assert set(report.skipped) == set(model.weights) - PARTS
-    assert sum(tensor.numbers for tensor in report.tensors.values()) == kernels_hold(model.trunk)
-    assert model.trunk == msgspec.structs.replace(whole.trunk, rank=RANK)
+    assert set(report.skipped) == set(thin.weights) - PARTS
+    assert sum(tensor.numbers for tensor in report.tensors.values()) == kernels_hold(thin.trunk)
+    assert thin.trunk == msgspec.structs.replace(model.trunk, rank=RANK)
 
 
 @given(st.sampled_from(["cnn_lstm", "lstm"]), st.integers(1, 40), st.integers(1, 40))
@@ -147,12 +137,12 @@ def test_a_rank_that_saves_nothing_is_refused(desk, had, most):
         factorised(model, desk, most + 1)
 
 
-def test_a_step_reads_as_many_bytes_fewer_as_there_are_fewer_numbers(learned, whole):
-    def work(model):
-        content = converted(step_function(model.trunk, calibrated(model.weights, HEADS)), "fp32")
+def test_a_step_reads_as_many_bytes_fewer_as_there_are_fewer_numbers(learned, model):
+    def work(each):
+        content = converted(step_function(each.trunk, calibrated(each.weights, HEADS)), "fp32")
         return work_of("step.tflite", content)
 
-    before, after, saved = work(whole), work(learned[0]), kernels_hold(whole.trunk) - kernels_hold(learned[0].trunk)
+    before, after, saved = work(model), work(learned[0]), kernels_hold(model.trunk) - kernels_hold(learned[0].trunk)
     assert before.weight_bytes["fp32"] - after.weight_bytes["fp32"] == 4 * saved
     assert before.multiplications["fp32"] - after.multiplications["fp32"] == saved
     assert after.operators == before.operators + 1

@@ -96,7 +96,7 @@ def test_the_train_graph_answers_as_the_artifact(made, run_path, variant):
 )
 def test_so_it_does_for_every_kind_of_network(run_path, kind, rank):
     run, test = load_run(run_path), load_histories(run_path).select(2).limited(300, 1)
-    trunk = msgspec.structs.replace(made_up.trunk(run.spec, run.heads, filters=32, units=45), kind=kind, rank=rank)
+    trunk = msgspec.structs.replace(made_up.trunk(run.spec, run.heads, 32, 45, skip=True), kind=kind, rank=rank)
     weights = made_up.weights(trunk, 4)
     run = msgspec.structs.replace(run, trunk=trunk)
     exact = said(NumpyBackend(calibrated(weights, run.heads), trunk), trunk, test)

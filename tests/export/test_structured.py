@@ -15,7 +15,7 @@ from nearsight_export.export import export
 from nearsight_export.passes import shares, structured
 from nearsight_export.passes.cache import Cache
 from nearsight_export.passes.channels import channels_of, narrowed, silenced
-from nearsight_export.passes.model import Desk, Model
+from nearsight_export.passes.model import Model
 from nearsight_export.passes.shares import counted
 from nearsight_export.passes.structured import importance, shrunk
 from nearsight_export.recipe import Recipe, StructuredPruning
@@ -85,11 +85,6 @@ def test_what_is_read_leaves_a_trace(kind, size):
     model = model_of(kind)
     heads, _ = stepped(model)
     assert np.abs(heads - stepped(narrowed(model, size, np.arange(1, 10)))[0]).max() > 1e-3
-
-
-@pytest.fixture(scope="module")
-def desk(run_path):
-    return Desk.of(load_run(run_path), load_histories(run_path))
 
 
 @pytest.fixture(scope="module")

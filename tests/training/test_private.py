@@ -64,7 +64,7 @@ def prepared():
 def made(prepared, kind, asks=True):
     """A network of the kind, and a function from its logits to a loss for each history."""
     seeded(1)
-    trunk = trunk_of(prepared.spec, prepared.heads, Size(network=kind, filters=4, units=5))
+    trunk = trunk_of(prepared.spec, prepared.heads, Size(network=kind, filters=4, units=5, skip=True))
     return build(trunk, asks=asks, dropout=0.0), BatchLoss(prepared.heads, CONFIG.fitting)
 
 
