@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearsight_cli.manual import manual
-from nearsight_cli.output import Json, print_json, print_table, print_text
+from nearsight_cli.output import Json, print_json, print_prose, print_table, print_text
 from nearsight_export.config import NUMPY, ExportConfig
 from nearsight_export.fairness import worst
 from nearsight_export.recipe import COSTS, MagnitudePruning, Recipe, read_recipe
@@ -146,13 +146,12 @@ def show(result: "Exported", run: Path, json: bool) -> None:
     )
     print_table(title, columns, [_row(artifact) for artifact in result.index.artifacts])
     for artifact, reason in result.index.failures.items():
-        print_text(f"{artifact} could not be made: {reason}")
-    for number, report in enumerate(certificate.passes):
-        print_text(f"{'' if number else chr(10)}{report.said[0].upper()}{report.said[1:]}.")
-    for line in worst(certificate.groups):
-        print_text(f"{line[0].upper()}{line[1:]}.")
+        print_prose(f"{artifact} could not be made: {reason}")
+    print_text()
+    for line in (*(report.said for report in certificate.passes), *worst(certificate.groups)):
+        print_prose(f"{line[0].upper()}{line[1:]}.")
     shipped = certificate.artifacts[0]
-    print_text(f"{shipped.artifact}: {steadied(shipped)}.")
+    print_prose(f"{shipped.artifact}: {steadied(shipped)}.")
     print_text(f"\n{result.bundle} is ready: {result.bytes / 1000:.0f} kB, {result.variant}.")
     print_text(f"Next: nearsight inspect {result.bundle}, nearsight bench {run}")
 
