@@ -1,7 +1,7 @@
 """What do recipes cost? `python -m nearsight_benchmarks.recipes RUN ...` exports each run by each preset.
 
-What ships answers the test's questions in LiteRT beside the trained network, and a run's step graphs are timed in turns
-in one process. Exports take minutes: those that are in `--folder` already are not made again.
+What ships answers the test's questions in LiteRT beside the trained network, and its step is timed in turns with the
+default recipe's in one process. Exports take minutes: those that are in `--folder` already are not made again.
 """
 
 import argparse
@@ -19,16 +19,14 @@ from nearsight.bundle import Bundle, read_bundle, write_atomically
 from nearsight.errors import NearsightError
 from nearsight.heads import BinaryHead, Head, calibrated
 from nearsight.trunk import Kind
-from nearsight_benchmarks.config import BenchConfig
 from nearsight_benchmarks.contestants import weight
 from nearsight_benchmarks.exports import Made, made
 from nearsight_benchmarks.host import Host, describe, load_average
 from nearsight_benchmarks.results import Weight
 from nearsight_benchmarks.sections.markdown import difference
 from nearsight_benchmarks.sections.markdown import table as tabled
-from nearsight_benchmarks.tape import Tape
-from nearsight_benchmarks.timing import Latency, interleaved, summary
 from nearsight_export.exam import Exam
+from nearsight_export.pace import Pace, raced
 from nearsight_export.proof import losses
 from nearsight_export.recipe import RECIPES
 from nearsight_export.replay import Replay, replayed
@@ -57,7 +55,7 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Cooked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a recipe made of a run: the network that is left, its step artifact, and its heads by name.
 
-    `ratio` is how long a step takes, as a multiple of a step by the recipe `quick`: the median over the rounds.
+    `pace` is how long the runtime takes for a step, and for one by the recipe `quick`.
     """
 
     recipe: str
@@ -66,8 +64,7 @@ class Cooked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     filters: int
     units: int
     size: Weight
-    latency: Latency
-    ratio: float
+    pace: Pace
     heads: dict[str, Moved]
 
 
@@ -97,27 +94,21 @@ def measured(
     paths: Sequence[Path],
     recipes: Sequence[str],
     folder: Path,
-    bench: BenchConfig,
     progress: Progress = SILENT,
     command: str = "",
 ) -> Recipes:
     """Export and compare; bundles are left in `folder`. Raises `InputError` where a run can't be read."""
     names = tuple(dict.fromkeys((_REFERENCE, *recipes)))
     return Recipes(
-        runs=tuple(
-            compared(path, {name: made(path, name, folder, progress) for name in names}, bench, progress)
-            for path in paths
-        ),
+        runs=tuple(compared(path, {name: made(path, name, folder, progress) for name in names}) for path in paths),
         load_average=load_average(),
         host=describe(),
         command=command,
     )
 
 
-def compared(
-    path: Path, exports: Mapping[str, tuple[Made, Path]], bench: BenchConfig, progress: Progress = SILENT
-) -> RunRecipes:
-    """Time the step graphs of a run's bundles in turns and hold their answers to the trained network's.
+def compared(path: Path, exports: Mapping[str, tuple[Made, Path]]) -> RunRecipes:
+    """Time the step graphs of a run's bundles and hold their answers to the trained network's.
 
     Raises `NearsightError` where the recipe that times are multiples of has no bundle.
     """
@@ -125,14 +116,15 @@ def compared(
         raise NearsightError(f"{path} needs an export by {_REFERENCE} ({exports[_REFERENCE][0].failure})")
     run, exam = load_run(path), _exam(path)
     bundles = {name: read_bundle(bundle) for name, (each, bundle) in exports.items() if not each.failure}
-    times = _times(run, exam, bundles, bench, progress)
     before = replayed(exam.reference, run.trunk, exam.histories)
     return RunRecipes(
         data=run.source.name,
         users=len(exam.histories),
         trees=_less_trees(run),
         cooked=tuple(
-            _cooked(name, exports[name][0], bundle, times, _moved(exam, before, bundle))
+            _cooked(
+                name, exports[name][0], bundle, _pace(exam, bundle, bundles[_REFERENCE]), _moved(exam, before, bundle)
+            )
             for name, bundle in bundles.items()
         ),
         failures={name: each.failure for name, (each, _) in exports.items() if each.failure},
@@ -153,23 +145,13 @@ def _exam(path: Path) -> Exam:
     )
 
 
-def _times(
-    run: Run, exam: Exam, bundles: Mapping[str, Bundle], bench: BenchConfig, progress: Progress
-) -> dict[str, NDArray[np.int64]]:
-    """Nanoseconds by recipe and round, `(rounds, calls)`."""
-    tape = Tape(exam.histories, run.spec.clock is not None)
-    contestants = [
-        tape.step(name, choose("litert", bundle.members, bundle.manifest.trunk), bundle.manifest.trunk.state_size)
-        for name, bundle in bundles.items()
-    ]
-    found = interleaved(contestants, bench.plan, seed=bench.seed, progress=progress)
-    return {name: each.reshape(bench.plan.rounds, -1) for name, each in found.items()}
+def _pace(exam: Exam, bundle: Bundle, reference: Bundle) -> Pace:
+    mine, its = (choose("litert", each.members, each.manifest.trunk) for each in (bundle, reference))
+    return raced(mine, its, exam.histories.codes, exam.histories.numbers)
 
 
-def _cooked(
-    name: str, made: Made, bundle: Bundle, times: Mapping[str, NDArray[np.int64]], heads: dict[str, Moved]
-) -> Cooked:
-    trunk, mine, its = bundle.manifest.trunk, times[name], times[_REFERENCE]
+def _cooked(name: str, made: Made, bundle: Bundle, pace: Pace, heads: dict[str, Moved]) -> Cooked:
+    trunk = bundle.manifest.trunk
     return Cooked(
         recipe=name,
         seconds=made.seconds,
@@ -177,8 +159,7 @@ def _cooked(
         filters=trunk.filters,
         units=trunk.units,
         size=weight(bundle.members[_STEP]),
-        latency=summary(mine.ravel()),
-        ratio=float(np.median(np.median(mine, axis=1) / np.median(its, axis=1))),
+        pace=pace,
         heads=heads,
     )
 
@@ -229,7 +210,7 @@ def notes(found: RunRecipes) -> Iterator[str]:
 
 def _row(each: Cooked) -> list[str]:
     left = f"{each.units} units" if each.network == "lstm" else f"{each.filters} filters, {each.units} units"
-    return [each.recipe, f"{each.network}, {left}", f"{each.size.raw / 1000:.1f}", f"{each.ratio:.2f}"]
+    return [each.recipe, f"{each.network}, {left}", f"{each.size.raw / 1000:.1f}", f"{each.pace.ratio:.2f}"]
 
 
 def _heads(each: Cooked, names: Sequence[str]) -> Iterator[str]:
@@ -244,7 +225,6 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="what nearsight train wrote")
     parser.add_argument("--recipe", action="append", choices=RECIPES, help="only some presets; repeat it")
     parser.add_argument("--folder", type=Path, help="where bundles are kept, and found by the next call")
-    parser.add_argument("--quick", action="store_true", help="time fewer calls")
     parser.add_argument("--out", type=Path, help="where to write the figures as JSON")
     options = parser.parse_args(arguments)
     try:
@@ -253,7 +233,6 @@ def main(arguments: Sequence[str]) -> None:
                 options.runs,
                 options.recipe or tuple(RECIPES),
                 options.folder or Path(temporary),
-                BenchConfig(quick=options.quick),
                 command=" ".join(["python -m nearsight_benchmarks.recipes", *arguments]),
             )
     except NearsightError as error:

@@ -379,11 +379,12 @@ Units = Annotated[
     typer.Option(min=1, metavar="N", help="LSTM units; without an LSTM the last layer.", rich_help_panel="The network"),
 ]
 Skip = Annotated[
-    bool,
+    bool | None,
     typer.Option(
         "--skip/--no-skip",
-        help="Let the answers read the newest event itself beside what the network makes of the history: for next "
-        "events of many names.",
+        help="Let the answers read the newest event itself beside what the network makes of the history. Without it: "
+        "they do, for a wide table they don't.",
+        show_default=False,
         rich_help_panel="The network",
     ),
 ]

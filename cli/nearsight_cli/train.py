@@ -89,7 +89,7 @@ def train(
     network: options.NetworkOption = options.Network.cnn_lstm,
     filters: options.Filters = LOG.size.filters,
     units: options.Units = LOG.size.units,
-    skip: options.Skip = LOG.size.skip,
+    skip: options.Skip = None,
     epochs: options.Epochs = None,
     teach: options.Teach = LOG.fitting.teach,
     event_dropout: options.EventDropout = LOG.augmentation.event_dropout,
@@ -108,7 +108,8 @@ def train(
     """Train a model on an event log or a wide table, and test it on users that it has never seen."""
     given = {name for name in (*_LOG_ONLY, *_DECIDED) if _is_given(context, name)}
     defaults = TABLE if layout is options.Layout.wide else LOG
-    size = replace(defaults.size, network=network.value, filters=filters, units=units, skip=skip)
+    size = replace(defaults.size, network=network.value, filters=filters, units=units)
+    size = size if skip is None else replace(size, skip=skip)
     fitting = replace(defaults.fitting, seed=seed)
     privacy = _privacy(private, {"delta": delta, "clip_norm": clip_norm, "users_per_step": users_per_step})
     fitting = replace(fitting, pretrain_epochs=pretrain_epochs, private=privacy)

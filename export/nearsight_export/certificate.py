@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearsight.backends import choose
-from nearsight.conformance import Vectors, differences
+from nearsight.conformance import Vectors, differences, distances
 from nearsight.errors import BundleError
 from nearsight.manifest import Manifest
 from nearsight_export.bounds import DECIDABLE, bound
@@ -90,6 +90,7 @@ def _examined_step(
         largest_error=_largest(apart),
         mean_error=float(np.abs(apart).mean()),
         heads={paper.head.name: _head(paper, found, exam.expected, None) for paper in exam.papers},
+        embedding=_largest(distances(replay.embeddings, exam.replay.embeddings)),
         drift=_largest(stream),
         late_drift=_largest(stream[-_LATE_STEPS:]),
         noise=measured(member, content, exam),
@@ -120,10 +121,17 @@ def _limits(figures: Certified) -> Iterator[tuple[str, float, float]]:
     limit = figures.bound
     yield "the largest error of a probability", figures.largest_error, limit.error
     yield "the mean error of probabilities", figures.mean_error, limit.mean_error
+    if figures.embedding is not None:
+        yield "the largest distance of an embedding, by its length,", figures.embedding, limit.embedding
     if figures.drift is not None:
         yield f"the largest error within {DRIFT_STEPS} steps", figures.drift, limit.drift
     if figures.vectors is not None:
         yield "the largest error on the conformance vectors", figures.vectors.readings, limit.error
+        yield (
+            "the largest distance of an embedding, by its length, on the conformance vectors",
+            figures.vectors.embedding,
+            limit.embedding,
+        )
         yield "the state's largest error on the conformance vectors", figures.vectors.state, limit.state
     for name, head in figures.heads.items():
         yield f"the share of flipped decisions of {name}", head.flipped, limit.flipped

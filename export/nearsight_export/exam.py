@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from nearsight.backends.reference import NumpyBackend
 from nearsight.heads import BinaryHead, Head
 from nearsight.trunk import Trunk, Weights
-from nearsight_export.replay import labelled, replayed, streamed
+from nearsight_export.replay import Replay, labelled, replayed, streamed
 from nearsight_export.windows import Windows, drawn_windows, joined
 from nearsight_training.answers import scored
 from nearsight_training.histories import Histories
@@ -50,10 +50,14 @@ class Exam:
         self.reference = NumpyBackend(weights, trunk)
 
     @cached_property
+    def replay(self) -> Replay:
+        """What the reference makes of the histories."""
+        return replayed(self.reference, self.trunk, self.histories)
+
+    @cached_property
     def expected(self) -> Floats:
         """The reference's heads `(E + Q, O)`."""
-        replay = replayed(self.reference, self.trunk, self.histories)
-        return np.concatenate([replay.heads, replay.asked])
+        return np.concatenate([self.replay.heads, self.replay.asked])
 
     @cached_property
     def papers(self) -> tuple[Paper, ...]:

@@ -161,10 +161,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 RECIPES = {
-    "quick": Recipe(passes=(MagnitudePruning(),)),
+    "quick": Recipe(passes=(MagnitudePruning(), QuantisationAware())),
     "exact": Recipe(variant="fp32"),
     "balanced": Recipe(passes=(StructuredPruning(kilobytes=38), QuantisationAware())),
-    "smallest": Recipe(passes=(Distillation(),)),
+    "smallest": Recipe(passes=(Distillation(), QuantisationAware())),
     "fastest": Recipe(passes=(Distillation(network="lstm"), QuantisationAware())),
 }
 

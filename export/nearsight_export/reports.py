@@ -103,9 +103,10 @@ class Certified(msgspec.Struct, frozen=True, kw_only=True):
     """What was found of one artifact, and the bound that it was held to.
 
     `largest_error` and `mean_error` are of probabilities, over `compared` decisions (after each event and to each
-    question for a step graph, at the ends of drawn windows for a window graph). `drift` is the largest error in 10,000
-    single steps without an end and `late_drift` that in the last 1,000 of them, `vectors` the differences on the
-    conformance vectors and `noise` those of its tensors; all None for window graphs.
+    question for a step graph, at the ends of drawn windows for a window graph). `embedding` is the largest of the
+    `distances` of users' last embeddings, `drift` the largest error in 10,000 single steps without an end and
+    `late_drift` that in the last 1,000 of them, `vectors` the differences on the conformance vectors and `noise` those
+    of its tensors; all None for window graphs.
     """
 
     artifact: str
@@ -114,6 +115,7 @@ class Certified(msgspec.Struct, frozen=True, kw_only=True):
     largest_error: float
     mean_error: float
     heads: dict[str, HeadFigures]
+    embedding: float | None = None
     drift: float | None = None
     late_drift: float | None = None
     noise: Noise | None = None

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from nearsight.spec import Spec
 from nearsight_training.config import LogConfig
+from nearsight_training.embeddings import widths
 from nearsight_training.histories import Histories
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ _FITTING = ("learning_rate", "dropout", "batch_events", "ask_weight")
 _WHOLE = {"filters": (8, 96), "units": (12, 128), "batch_events": (512, 4096)}
 _REAL = {"learning_rate": (1e-3, 1.5e-2), "ask_weight": (0.25, 4.0)}
 _MOST_DROPOUT = 0.4
-_EMBEDDINGS, _WINDOWS = (4, 8, 16), (16, 32, 64, 128)
+_EMBEDDINGS, _WINDOWS = (4, 8, 16, 32), (16, 32, 64, 128)
 
 
 class Space:
@@ -31,7 +32,7 @@ class Space:
     def __init__(self, config: LogConfig, spec: Spec, histories: Histories) -> None:
         self.config = config
         longest = int(histories.lengths.max(initial=1))
-        widest = max(round(codes**0.5) for codes in spec.code_sizes)
+        widest = max(widths(spec.code_sizes))
         self.choices = {
             "largest_embedding": _offered(_EMBEDDINGS, config.size.largest_embedding, widest),
             "window": _offered(_WINDOWS, config.window, longest),

@@ -46,7 +46,7 @@ CONFIG = LogConfig(
     cutoff=80.0 * DAY,
     window=16,
     size=Size(filters=8, units=12),
-    fitting=Fitting(epochs=2),
+    fitting=Fitting(epochs=6),
 )
 
 

@@ -4,7 +4,6 @@ import pytest
 from benchmarks.conftest import CONFIG, shop
 from nearsight_benchmarks.config import BenchConfig
 from nearsight_benchmarks.networks import Networks, asked, compared, config_of, made, table
-from nearsight_training.config import Size
 from nearsight_training.datasets.catalogue import dataset
 from nearsight_training.log import log_of
 from nearsight_training.preparation import prepare
@@ -15,12 +14,10 @@ QUICK = BenchConfig(quick=True)
 
 @pytest.fixture(scope="module")
 def bag(tmp_path_factory):
-    """A bag of events that was trained for four epochs, and its bundle."""
-    fitting = msgspec.structs.replace(CONFIG.fitting, epochs=4, teach=False)
-    config = msgspec.structs.replace(CONFIG, fitting=fitting, size=Size(filters=8, units=12))
-    log = log_of(shop(600, 7), config)
+    """A bag of events and its bundle."""
+    log = log_of(shop(600, 7), CONFIG)
     source = Source(name="shop", sha256="", rows=1, users=len(log.users))
-    return made(prepare(log, config), config, source, "mlp", tmp_path_factory.mktemp("networks"))
+    return made(prepare(log, CONFIG), CONFIG, source, "mlp", tmp_path_factory.mktemp("networks"))
 
 
 @pytest.fixture(scope="module")

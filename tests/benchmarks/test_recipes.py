@@ -11,14 +11,11 @@ from nearsight.bundle import Bundle, read_bundle, sealed, write_bundle
 from nearsight.errors import NearsightError
 from nearsight.manifest import model_id
 from nearsight_benchmarks import exports, recipes
-from nearsight_benchmarks.config import BenchConfig
 from nearsight_benchmarks.exports import Made, made
 from nearsight_benchmarks.recipes import Recipes, compared, main, notes, table
 from nearsight_export.errors import CertificateError
 from nearsight_export.replay import replayed
 from nearsight_training.run import load_run, load_weights, save_run
-
-QUICK = BenchConfig(quick=True)
 
 
 def bundled(bundle_path, run_path, variant, threshold):
@@ -53,7 +50,7 @@ def oven(run_path, bundle_path, monkeypatch):
 @pytest.fixture
 def found(run_path, oven, tmp_path):
     names = ("quick", "exact", "fastest")
-    return compared(run_path, {name: made(run_path, name, tmp_path) for name in names}, QUICK)
+    return compared(run_path, {name: made(run_path, name, tmp_path) for name in names})
 
 
 def test_an_export_is_made_once_and_so_is_a_failure(run_path, oven, tmp_path):
@@ -105,11 +102,11 @@ def test_heads_are_held_to_the_trained_networks(found, run_path):
 
 def test_steps_are_those_that_ship_and_times_are_multiples_of_the_default(found, run_path):
     quick, exact = found.cooked
-    assert (quick.ratio, quick.latency.calls) == (1.0, exact.latency.calls)
     for each, variant in ((quick, "int8"), (exact, "fp32")):
         assert each.size.raw == (run_path / "artifacts" / variant / "step.tflite").stat().st_size
         assert (each.network, each.filters, each.units) == ("cnn_lstm", 8, 12)
-        assert each.ratio == pytest.approx(each.latency.p50_us / quick.latency.p50_us, rel=0.5)
+        assert each.pace.ratio == pytest.approx(each.pace.p50_us / each.pace.reference_us, rel=0.5)
+        assert 0 < each.pace.reference_us < 1000
 
 
 def test_what_failed_and_what_trees_do_stands_below_the_table(found, run_path):
@@ -126,13 +123,13 @@ def test_what_failed_and_what_trees_do_stands_below_the_table(found, run_path):
 def test_without_the_default_there_is_nothing_to_time_against(run_path, tmp_path):
     failed = {"quick": (Made(seconds=1.0, failure="it broke"), tmp_path / "none.nsight")}
     with pytest.raises(NearsightError, match=r"needs an export by quick \(it broke\)"):
-        compared(run_path, failed, QUICK)
+        compared(run_path, failed)
 
 
 def test_it_is_one_command_that_goes_on_where_it_was(run_path, oven, tmp_path, capsys):
     out, folder = tmp_path / "recipes.json", tmp_path / "kept"
     for _ in range(2):
-        main([str(run_path), "--recipe", "exact", "--quick", "--folder", str(folder), "--out", str(out)])
+        main([str(run_path), "--recipe", "exact", "--folder", str(folder), "--out", str(out)])
     assert len(oven) == 2
     written = msgspec.json.decode(out.read_bytes(), type=Recipes)
     assert [each.recipe for each in written.runs[0].cooked] == ["quick", "exact"]

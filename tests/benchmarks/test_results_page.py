@@ -17,6 +17,7 @@ from nearsight_benchmarks.scale import Epochs, Parted, Scale, Sequences
 from nearsight_benchmarks.sections.markdown import difference
 from nearsight_benchmarks.soak import Soak
 from nearsight_benchmarks.timing import Latency
+from nearsight_export.pace import Pace
 from nearsight_training.gate import verdict
 from nearsight_training.metrics import Interval
 from nearsight_training.run import load_run
@@ -193,9 +194,10 @@ def test_networks_and_recipes_are_told_by_their_own_tables(tmp_path):
         for data in ("cdnow", "bpic2012")
     ]  # fmt: skip
     cooked = Cooked(
-        recipe="balanced", seconds=81.0, network="cnn_lstm", filters=28, units=44, size=size, latency=latency,
-        ratio=0.914, heads={"ends": Moved(more=Interval(-0.0007, -0.0051, 0.0034), flipped=0.0048),
-                            "silent": Moved(more=None, flipped=0.0)},
+        recipe="balanced", seconds=81.0, network="cnn_lstm", filters=28, units=44, size=size,
+        pace=Pace(p50_us=2.7, reference_us=2.9, ratio=0.914),
+        heads={"ends": Moved(more=Interval(-0.0007, -0.0051, 0.0034), flipped=0.0048),
+               "silent": Moved(more=None, flipped=0.0)},
     )  # fmt: skip
     runs = RunRecipes(
         data="eshop2008", users=4658, trees={"ends": Interval(0.01, 0.002, 0.03)}, cooked=(cooked,),

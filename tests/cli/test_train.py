@@ -139,13 +139,16 @@ def test_a_training_begins_with_another_run_and_varies_what_it_reads(exported: P
 
 
 def test_another_network_is_trained_where_the_option_says_so(shop: Path, tmp_path: Path) -> None:
-    options = ["--network", "mlp", "--skip", "--inactive", "5d", "--no-next-event", "--out", tmp_path / "run"]
+    options = ["--network", "mlp", "--no-skip", "--inactive", "5d", "--no-next-event", "--out", tmp_path / "run"]
     done = nearsight(*LOG, *options, folder=shop)
     assert done.code == 0, done.err
     told = json.loads(done.out)
     assert told["config"]["size"]["network"] == told["trunk"]["kind"] == "mlp"
-    assert told["config"]["size"]["skip"] is told["trunk"]["skip"] is True
-    assert not {"kind", "skip"} & set(json.loads(nearsight(*LOG, *options[3:], folder=shop).out)["trunk"])
+    assert told["config"]["size"]["skip"] is False
+    assert "skip" not in told["trunk"]
+    usual = json.loads(nearsight(*LOG, *options[3:], folder=shop).out)["trunk"]
+    assert usual["skip"] is True
+    assert "kind" not in usual
 
 
 def test_a_private_run_says_so_and_is_exported_unpruned(shop: Path, tmp_path: Path) -> None:

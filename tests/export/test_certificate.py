@@ -8,6 +8,7 @@ import pytest
 
 from nearsight.backends.reference import NumpyBackend
 from nearsight.heads import calibrated
+from nearsight.trunk import step
 from nearsight_export import onnx_graphs
 from nearsight_export.bounds import bound
 from nearsight_export.certificate import certified, examined, held, source_error
@@ -51,7 +52,7 @@ def test_sound_artifacts_pass(made):
     assert set(proof.artifacts) == set(made.files_of_variants)
     for name, found in proof.artifacts.items():
         assert found.largest_error <= bound(name).error
-        assert (found.drift is None) == ("window" in name)
+        assert (found.drift is None) == (found.embedding is None) == ("window" in name)
 
 
 def test_four_bits_that_nothing_has_learned(made):
@@ -95,6 +96,14 @@ def test_a_wrong_parity(made, monkeypatch):
 
     monkeypatch.setattr(OnnxOps, "split", inverted)
     fails(made, STEP, onnx_graphs.step_model(trunk, made.weights), "largest error")
+
+
+def test_an_embedding_that_alone_is_longer(made):
+    def longer(*given):
+        heads, embedding, state = step(*given)
+        return heads, embedding * np.float32(1.01), state
+
+    fails(made, STEP, onnx_graphs.step_model(made.run.trunk, made.weights, longer), r"distance of an embedding.* 1e-05")
 
 
 def test_missing_calibration(made, run_path):

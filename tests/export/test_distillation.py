@@ -15,7 +15,6 @@ from nearsight_export.export import export
 from nearsight_export.passes import distillation
 from nearsight_export.passes.distillation import distilled
 from nearsight_export.passes.model import Model
-from nearsight_export.passes.teachers import SoftLoss, Teachers, Told
 from nearsight_export.recipe import Distillation, MagnitudePruning, Recipe, read_recipe
 from nearsight_export.tflite import converted
 from nearsight_export.tracing import step_function
@@ -28,6 +27,7 @@ from nearsight_training.network import canonical
 from nearsight_training.preparation import Prepared
 from nearsight_training.run import load_histories, load_run, load_weights, save_run
 from nearsight_training.sequences import batches, crops, rounds
+from nearsight_training.teachers import Said, SoftLoss, Teachers
 from nearsight_training.tensorflow import tf
 
 YES = sum(head.size == 1 for head in HEADS)
@@ -60,7 +60,7 @@ def test_the_lesson_is_the_mean_of_both_teachers_after_every_event_and_to_every_
     expected = [chances(given.events), chances(given.asks)]
     for mean, trees in zip(expected, said, strict=True):
         mean[:, :YES] = np.where(np.isnan(trees), mean[:, :YES], (mean[:, :YES] + trees) / 2)
-    teachers, seen = Teachers([model.graph()], HEADS, Told(*said)), [0, 0]
+    teachers, seen = Teachers([model.graph()], HEADS, Said(*said)), [0, 0]
     for batch in whole(histories):
         parts = np.split(teachers.answers(batch), 2, axis=1)
         for kind, (part, places) in enumerate(zip(parts, (batch.events, batch.asks), strict=True)):
@@ -118,9 +118,9 @@ class Memoriser:
 
 def test_trees_never_saw_the_user_of_whom_they_speak(model, desk, monkeypatch):
     monkeypatch.setattr(teaching, "BoostedTrees", Memoriser)
-    monkeypatch.setattr(distillation, "_CLOSE", 1.0)
+    monkeypatch.setattr(teaching, "_CLOSE", 1.0)
     told, names = distillation.trees_say(model, desk)
-    assert names == [head.name for head in HEADS[:YES]]
+    assert names == tuple(head.name for head in HEADS[:YES])
     for said, labels in ((told.events, desk.training.labels), (told.asks, desk.training.ask_labels)):
         assert (said[labels >= 0] == 0.5).all()
         assert np.isnan(said[labels < 0]).all()
@@ -129,7 +129,7 @@ def test_trees_never_saw_the_user_of_whom_they_speak(model, desk, monkeypatch):
 def test_trees_that_rank_much_worse_say_nothing(model, desk, monkeypatch):
     monkeypatch.setattr(teaching, "BoostedTrees", Memoriser)
     told, names = distillation.trees_say(model, desk)
-    assert names == []
+    assert names == ()
     assert np.isnan(told.events).all()
 
 

@@ -121,7 +121,7 @@ def streamed(trunk, weights, histories, history):
 @pytest.mark.parametrize("data", ["cdnow_prepared", "bpic_prepared"])
 def test_on_real_histories_stream_train_graph_and_window_agree_at_every_prefix(data, request):
     prepared = request.getfixturevalue(data)
-    trunk = trunk_of(prepared.spec, prepared.heads, Size(skip=True))
+    trunk = trunk_of(prepared.spec, prepared.heads, Size())
     weights = drawn_weights(trunk, 11)
     weights["lstm_kernel"] *= 0.5
     histories = prepared.histories
@@ -142,7 +142,7 @@ def test_on_real_histories_stream_train_graph_and_window_agree_at_every_prefix(d
 
 
 def logits_of(trunk, weights, embeddings, codes, numbers):
-    """What the heads make of the embeddings and the newest rows."""
+    """What the heads make of the embeddings and, as by default they read them too, the newest rows."""
     read = np.concatenate([embeddings, embedded(NumpyOps(), trunk, weights, codes, numbers)], 1)
     return read @ weights["head_kernel"] + weights["head_bias"]
 

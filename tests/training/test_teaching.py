@@ -12,7 +12,8 @@ from nearsight_training.config import Fitting, LogConfig, Size, Target
 from nearsight_training.peers import kinds_of
 from nearsight_training.preparation import prepare
 from nearsight_training.split import TRAIN, VALIDATION
-from nearsight_training.teaching import OutOfFold, taught
+from nearsight_training.teachers import Said
+from nearsight_training.teaching import OutOfFold
 from training.conftest import DAY, make_log
 
 CONFIG = LogConfig(
@@ -47,41 +48,40 @@ def answers(prepared, of):
 def lessons(prepared, of=np.zeros_like):
     training, validation = (prepared.histories.select(part) for part in (TRAIN, VALIDATION))
     trees = OutOfFold(training, validation, kinds_of(prepared.spec), seed=0)
-    return taught(trees, prepared.heads, answers(prepared, of), "event")
+    return trees.said(prepared.heads, answers(prepared, of), "event")
 
 
-def test_a_network_that_knows_better_is_not_taught(prepared):
-    training, names = lessons(prepared, lambda labels: labels)
+def test_trees_say_nothing_to_a_network_that_knows_better(prepared, monkeypatch):
+    monkeypatch.setattr(teaching, "_CLOSE", 0.0)
+    said, names = lessons(prepared, lambda labels: labels)
     assert names == ()
-    assert (training.labels == prepared.histories.select(TRAIN).labels).all()
+    assert np.isnan(said.events).all()
+    assert np.isnan(said.asks).all()
 
 
-def test_labels_are_softened_towards_what_trees_say_and_stay_on_their_side_of_it(prepared):
-    training, names = lessons(prepared)
+def test_trees_speak_of_every_question_with_a_known_answer_and_of_no_other(prepared):
+    said, names = lessons(prepared)
     assert names == ("buys",)
     hard = prepared.histories.select(TRAIN)
-    for soft, labels in ((training.labels, hard.labels), (training.ask_labels, hard.ask_labels)):
-        known = labels >= 0
-        assert (soft[~known] == -1).all()
-        assert ((soft[known] > 0) & (soft[known] < 1)).all()
-        assert (soft[labels == 1] >= 0.2).all()
-        assert (soft[labels == 0] <= 0.8).all()
+    for chances, labels in ((said.events, hard.labels), (said.asks, hard.ask_labels)):
+        assert np.isnan(chances[labels < 0]).all()
+        assert ((chances[labels >= 0] > 0) & (chances[labels >= 0] < 1)).all()
 
 
 def test_questions_that_are_asked_some_at_a_time_get_the_same_answers(prepared, monkeypatch):
     at_once, _ = lessons(prepared)
     monkeypatch.setattr(teaching, "_AT_ONCE", 7)
     in_turn, _ = lessons(prepared)
-    assert np.array_equal(in_turn.labels, at_once.labels)
-    assert np.array_equal(in_turn.ask_labels, at_once.ask_labels)
+    assert np.array_equal(in_turn.events, at_once.events, equal_nan=True)
+    assert np.array_equal(in_turn.asks, at_once.asks, equal_nan=True)
 
 
 def test_carts_that_were_not_bought_are_said_to_have_been_near_it(prepared):
     """The log's rule: nine carts of ten are bought. Trees say so of those that weren't."""
-    training, _ = lessons(prepared)
+    said, _ = lessons(prepared)
     hard = prepared.histories.select(TRAIN)
     left = (hard.names == "cart") & (hard.labels[:, 0] == 0)
-    assert training.labels[left, 0].mean() == pytest.approx(0.8 * 0.9, abs=0.1)
+    assert said.events[left, 0].mean() == pytest.approx(0.9, abs=0.12)
 
 
 def test_no_tree_was_told_the_answers_of_the_users_whom_it_speaks_of(prepared):
@@ -94,20 +94,17 @@ def test_no_tree_was_told_the_answers_of_the_users_whom_it_speaks_of(prepared):
     other, _ = lessons(replace(prepared, histories=replace(histories, labels=turned.astype(np.int8))))
     place = int(np.flatnonzero(np.flatnonzero(histories.split == TRAIN) == user)[0])
     span = histories.select(TRAIN).span(place)
-    labels = histories.select(TRAIN).labels[span]
-    known = labels >= 0
-    said_before = (plain.labels[span][known] - 0.2 * labels[known]) / 0.8
-    said_after = (other.labels[span][known] - 0.2 * (1 - labels[known])) / 0.8
-    assert said_after == pytest.approx(said_before, abs=1e-6)
-    rest = np.ones(len(plain.labels), bool)
+    assert np.isfinite(plain.events[span]).any()
+    assert np.array_equal(other.events[span], plain.events[span], equal_nan=True)
+    rest = np.ones(len(plain.events), bool)
     rest[span] = False
-    assert (plain.labels[rest] != other.labels[rest]).any()
+    assert (plain.events[rest] != other.events[rest])[np.isfinite(plain.events[rest])].any()
 
 
 @pytest.mark.parametrize(("helped", "expected"), [(True, ("buys",)), (False, ())])
 def test_what_was_taught_is_kept_only_where_validation_says_so(prepared, monkeypatch, helped, expected):
     """The second fit is made to report a loss below or above the first one's, and to leave its mark on the weights."""
-    first, fit = [], learning.fit
+    first, fit, training = [], learning.fit, prepared.histories.select(TRAIN)
 
     def marked(model, *arguments, **options):
         epochs = fit(model, *arguments, **options)
@@ -119,9 +116,10 @@ def test_what_was_taught_is_kept_only_where_validation_says_so(prepared, monkeyp
         return tuple(msgspec.structs.replace(epoch, validation_loss=best) for epoch in epochs)
 
     monkeypatch.setattr(learning, "fit", marked)
-    monkeypatch.setattr(learning, "taught", lambda trees, *_: (trees.training, ("buys",)))
+    nothing = Said.nothing(len(training.codes), len(training.ask_time), 1)
+    monkeypatch.setattr(OutOfFold, "said", lambda *_: (nothing, ("buys",)))
     learned = learning.learn(prepared, CONFIG)
     assert learned.taught == expected
-    assert len(learned.epochs) == (3 if helped else 2)
+    assert (len(learned.epochs) > 2) == helped
     kept = max(float(np.abs(learned.weights["head_bias"] - weights).max()) for weights in first[0][-1:])
     assert kept == pytest.approx(1.0 if helped else 0.0, abs=0.5)

@@ -188,8 +188,8 @@ class Size(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     network: Kind = "cnn_lstm"
     filters: int = 64
     units: int = 100
-    largest_embedding: int = 16
-    skip: bool = False
+    largest_embedding: int = 32
+    skip: bool = True
 
 
 class Privacy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -221,10 +221,11 @@ class Privacy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Fitting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the weights are found. `batch_events` is how many rows, padding included, one step of the optimiser sees.
 
-    With `teach`, heads for which LightGBM ranks about as well learn from its probabilities in half as many epochs
-    more, and the result is kept where validation's loss is lower. With `pretrain_epochs`, the trunk first learns what
-    comes next in every training history for so many epochs at most; that is kept where validation's loss is lower than
-    that of a training without. With `private`, training is differentially private, and trees don't teach.
+    With `teach`, heads for which LightGBM ranks nearly as well learn from the mean of its probabilities and their own,
+    in half as many epochs more or 1,500 steps, and the result is kept where validation's loss is lower. With
+    `pretrain_epochs`, the trunk first learns what comes next in every training history for so many epochs at most; that
+    is kept where validation's loss is lower than that of a training without. With `private`, training is differentially
+    private, and trees don't teach.
     """
 
     epochs: int = 12
@@ -233,7 +234,7 @@ class Fitting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     batch_events: int = 2048
     dropout: float = 0.1
     ask_weight: float = 1.0
-    next_weight: float = 0.3
+    next_weight: float = 1.0
     value_weight: float = 0.3
     teach: bool = True
     pretrain_epochs: int = 0
@@ -355,5 +356,5 @@ class TableConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     decision: Decision = Decision()
     validation_share: float = 0.1
     test_share: float = 0.2
-    size: Size = Size()
+    size: Size = Size(skip=False)
     fitting: Fitting = Fitting(learning_rate=1e-3, batch_events=3200, dropout=0.0, epochs=50, patience=8, teach=False)

@@ -36,14 +36,14 @@ class Histories:
     fresh: NDArray[np.bool_]  # (E,) which events meet an empty state, each history's first among them
     times: NDArray[np.float64]  # (E,) seconds since 1970, zeros where there is no clock
     names: Names  # (E,) as they came
-    labels: NDArray[Any]  # (E, B) the targets after each event: int8, or float32 where they are taught
+    labels: NDArray[np.int8]  # (E, B) the targets after each event
     next_codes: NDArray[np.int32]  # (E, 2) the next event's and the next item's code, -1 where it isn't known
     ask_history: NDArray[np.int64]  # (Q,) sorted
     ask_after: NDArray[np.int64]  # (Q,)
     ask_time: NDArray[np.float64]  # (Q,) seconds since 1970
     ask_codes: NDArray[np.int32]  # (Q, K)
     ask_numbers: NDArray[np.float32]  # (Q, N)
-    ask_labels: NDArray[Any]  # (Q, B)
+    ask_labels: NDArray[np.int8]  # (Q, B)
     values: NDArray[np.float32]  # (E, V) the numbers after each event, NaN where one isn't known
     ask_values: NDArray[np.float32]  # (Q, V)
     fields: dict[str, Any] = field(default_factory=dict)  # (E,) each: float64 or `Names`, `coarse` if read in groups

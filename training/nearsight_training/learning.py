@@ -19,6 +19,7 @@ from nearsight_training.augmentation import Augmenter
 from nearsight_training.calibration import conformal, platt, temperature, threshold
 from nearsight_training.columns import moment
 from nearsight_training.config import Decision, Fitting, LogConfig, Size, TableConfig
+from nearsight_training.embeddings import widths
 from nearsight_training.fit import BatchLoss, Step, fit, seeded
 from nearsight_training.guarantee import Guarantee, check_private, limits, promised
 from nearsight_training.histories import Histories
@@ -30,15 +31,18 @@ from nearsight_training.preparation import Prepared
 from nearsight_training.pretraining import kept_if_better
 from nearsight_training.progress import SILENT, Progress
 from nearsight_training.run import Epoch
+from nearsight_training.sequences import crops, step_count
 from nearsight_training.split import TEST, TRAIN, VALIDATION
-from nearsight_training.teaching import OutOfFold, taught
+from nearsight_training.teachers import SoftLoss, Teachers
+from nearsight_training.teaching import OutOfFold
 from nearsight_training.transfer import begun, parent_of, widened
 
 __all__ = ["Learned", "calibrated_heads", "cutoff_of", "learn", "measured", "rehearsal_of", "trunk_of", "tutored"]
 
 _FEWEST_OF_VAE = 2
 _TAUGHT = "learning from trees"
-_TAUGHT_RATE = 0.6  # of the learning rate
+_TAUGHT_RATE, _TAUGHT_EPOCHS = 0.6, 5  # of the learning rate; times as many at most
+_TAUGHT_STEPS, _TAUGHT_ROWS = 1500, 512  # in all, and of a step, at least
 
 
 @dataclass(frozen=True)
@@ -63,16 +67,15 @@ class Learned:
 
 
 def trunk_of(spec: Spec, heads: tuple[Head, ...], size: Size) -> Trunk:
-    """The network's shape. An embedding is as wide as the square root of its codes, at most `largest_embedding`.
+    """The network's shape. An embedding has its `widths`, `largest_embedding` at most.
 
     Raises `InputError` where the units aren't enough for its kind.
     """
     if size.network == "vae" and size.units < _FEWEST_OF_VAE:
         raise InputError(f"a vae needs at least {_FEWEST_OF_VAE} units, one for the anomaly, received {size.units}")
-    widths = [min(size.largest_embedding, max(2, round(np.sqrt(codes)))) for codes in spec.code_sizes]
     return Trunk(
         code_sizes=spec.code_sizes,
-        embedding_sizes=tuple(1 if spec.steps else width for width in widths),
+        embedding_sizes=tuple(1 if spec.steps else min(size.largest_embedding, k) for k in widths(spec.code_sizes)),
         numbers=len(spec.number_names),
         filters=size.filters,
         units=size.units,
@@ -126,7 +129,7 @@ def learn(
     if config.fitting.teach and guarantee is None:
         best = min(epoch.validation_loss for epoch in epochs)
         trees = OutOfFold(histories.select(TRAIN), validation, kinds_of(prepared.spec), config.fitting.seed)
-        more, names = tutored(model, trees, prepared.heads, config, window, best, progress, vary)
+        more, names = tutored(model, trunk, trees, prepared.heads, config, window, best, progress)
         epochs = (*epochs, *more)
     cutoff, checked = cutoff_of(config), answers(model, validation)
     heads = calibrated_heads(prepared.heads, validation, checked, config)
@@ -176,33 +179,48 @@ def _scale(trunk: Trunk, model: Any, validation: Histories) -> Iterator[str]:
 
 def tutored(
     model: Any,
+    trunk: Trunk,
     trees: OutOfFold,
     heads: tuple[Head, ...],
     config: LogConfig | TableConfig,
     window: int,
     best: float,
     progress: Progress = SILENT,
-    vary: Augmenter | None = None,
 ) -> tuple[tuple[Epoch, ...], tuple[str, ...]]:
-    """Go on learning from trees and, where validation's loss isn't below `best`, take it back.
+    """Go on learning from the mean of the network and trees; taken back where validation's loss isn't below `best`.
 
-    Returns the epochs and the names of the heads that were taught.
+    Every event and question teaches, labelled or not, so that what the network knows of other heads stays. Histories
+    are as they are, and nothing drops out. Returns the epochs and the names of the heads of which trees spoke.
     """
-    before, fitting = model.get_weights(), config.fitting
     kind = "event" if cutoff_of(config) is None else "ask"
-    progress.start("asking trees", 1)
-    lessons, names = taught(trees, heads, answers(model, trees.validation), kind)
-    progress.finish(", ".join(names) or "none ranks as well as the network")
+    said, names = trees.said(heads, answers(model, trees.validation), kind, progress)
     if not names:
         return (), ()
-    shorter = msgspec.structs.replace(
-        fitting, epochs=(fitting.epochs + 1) // 2, learning_rate=_TAUGHT_RATE * fitting.learning_rate
+    trained = model.get_layer("embedding_0").trainable
+    teacher, pupil = (build(trunk, asks=True, train_embeddings=trained) for _ in range(2))
+    for network in (teacher, pupil):
+        assign(network, canonical(model))
+    fitting = _unhurried(config.fitting, trees.training, window)
+    loss = SoftLoss(Teachers([teacher], heads, said), heads, fitting)
+    epochs = fit(
+        pupil, trees.training, trees.validation, heads, fitting, window, progress=progress, task=_TAUGHT, loss=loss
     )
-    epochs = fit(model, lessons, trees.validation, heads, shorter, window, progress=progress, task=_TAUGHT, vary=vary)
-    if min(epoch.validation_loss for epoch in epochs) < best:
-        return epochs, names
-    model.set_weights(before)
-    return (), ()
+    if min(epoch.validation_loss for epoch in epochs) >= best:
+        return (), ()
+    assign(model, canonical(pupil))
+    return epochs, names
+
+
+def _unhurried(fitting: Fitting, training: Histories, window: int) -> Fitting:
+    """Half of the epochs or, up to five times as many as there were, 1,500 steps of 512 rows at least; at a lower rate.
+
+    The rate falls with the root of a step's size, as Adam's noise asks (Malladi et al. 2022, arXiv:2205.10287).
+    """
+    epochs, rows = (fitting.epochs + 1) // 2, step_count(crops(training, window), 1)
+    size = min(fitting.batch_events, max(_TAUGHT_ROWS, epochs * rows // _TAUGHT_STEPS))
+    epochs = max(epochs, min(_TAUGHT_EPOCHS * fitting.epochs, round(_TAUGHT_STEPS * size / rows)))
+    rate = _TAUGHT_RATE * fitting.learning_rate * (size / fitting.batch_events) ** 0.5
+    return msgspec.structs.replace(fitting, epochs=epochs, patience=epochs, batch_events=size, learning_rate=rate)
 
 
 def _variation(prepared: Prepared, config: LogConfig | TableConfig) -> Augmenter | None:

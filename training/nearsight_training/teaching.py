@@ -1,12 +1,11 @@
 """A teacher beside the labels: what trees say of users that they have never seen, where trees rank well.
 
-A label is yes or no; the trees' probability says how near it was. A network that learns from both ranks better than
-one that learns from labels alone (distillation: Hinton, Vinyals & Dean 2015; soft labels from out-of-fold models, so
-that the teacher doesn't know its pupil's answers by heart).
+A label is yes or no; a probability says how near it was. A network that goes on learning from the mean of its own and
+the trees' probabilities ranks better than one that learns from labels alone (distillation: Hinton, Vinyals & Dean 2015;
+the trees are out-of-fold models, so that the teacher doesn't know its pupil's answers by heart).
 """
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,34 +15,18 @@ from nearsight_training.answers import Answers
 from nearsight_training.histories import Histories
 from nearsight_training.metrics import auc
 from nearsight_training.peers import BoostedTrees, Told
+from nearsight_training.progress import SILENT, Progress
 from nearsight_training.questions import Questions, features, of_kind, questions, told
+from nearsight_training.teachers import Said
 
-__all__ = ["OutOfFold", "taught"]
+__all__ = ["OutOfFold"]
 
-_SHARE = 0.8  # of the trees' probability in a label; 0.5 and 1 did little worse on CDNOW
 _FOLDS = 3
 _AT_ONCE = 400_000  # questions
 _MOST = 40_000  # questions that one fold's trees learn from
-_CLOSE = 0.003  # of AUC on validation by which trees may be worse and still teach: about its standard error
+_CLOSE = 0.01  # of AUC on validation by which trees may be worse and still belong to a mean
 
 Floats = NDArray[np.float64]
-
-
-def taught(trees: "OutOfFold", heads: tuple[Head, ...], given: Answers, kind: str) -> tuple[Histories, tuple[str, ...]]:
-    """The training histories with labels between 0 and 1, and the names of the heads that are taught.
-
-    `given` are the network's answers on validation; a head is taught where trees rank validation's questions of the
-    `kind` that it is judged on ("ask" or "event") about as well. Labels are float32, unknown ones -1.
-    """
-    training, names = trees.training, []
-    labels, ask_labels = training.labels.astype(np.float32), training.ask_labels.astype(np.float32)
-    for head in heads:
-        if isinstance(head, BinaryHead) and trees.is_fit(head, given, kind, _CLOSE):
-            names.append(head.name)
-            for asked, chances in trees.lessons(head):
-                into = labels if asked.kind == "event" else ask_labels
-                into[asked.indices, head.start] = (1 - _SHARE) * asked.answers + _SHARE * chances
-    return replace(training, labels=labels, ask_labels=ask_labels), tuple(names)
 
 
 class OutOfFold:
@@ -56,11 +39,28 @@ class OutOfFold:
         self.training, self.validation, self.count, self.seed = training, validation, count, seed
         self.fold = np.random.default_rng(seed).permutation(len(training)) % _FOLDS
 
-    def is_fit(self, head: BinaryHead, given: Answers, kind: str, close: float) -> bool:
-        """Whether trees rank validation's questions of a kind at most `close` of AUC below the network.
+    def said(
+        self, heads: Sequence[Head], given: Answers, kind: str, progress: Progress = SILENT
+    ) -> tuple[Said, tuple[str, ...]]:
+        """What trees say of the training users, and the names of the heads of which they say anything.
 
-        `given` are the network's answers on validation.
+        `given` are the network's answers on validation; trees speak where they rank validation's questions of the
+        `kind` that a head is judged on ("ask" or "event") nearly as well.
         """
+        yes, names = [head for head in heads if isinstance(head, BinaryHead)], []
+        said = Said.nothing(len(self.training.codes), len(self.training.ask_time), len(yes))
+        progress.start("asking trees", len(yes))
+        for head in yes:
+            if self._is_fit(head, given, kind):
+                names.append(head.name)
+                for asked, chances in self._lessons(head):
+                    into = said.events if asked.kind == "event" else said.asks
+                    into[asked.indices, head.start] = chances
+            progress.advance(head.name)
+        progress.finish(", ".join(names) or "none ranks nearly as well as the network")
+        return said, tuple(names)
+
+    def _is_fit(self, head: BinaryHead, given: Answers, kind: str) -> bool:
         known, asked = (of_kind(part, head.start, kind) for part in (self.training, self.validation))
         if known is None or asked is None or len(np.unique(known.answers)) < 2 or len(np.unique(asked.answers)) < 2:
             return False
@@ -68,9 +68,9 @@ class OutOfFold:
         trees = self._trees(self._told(self.training, known), checked)
         logits = (given.asks if kind == "ask" else given.events)[asked.indices, head.start]
         found = auc(asked.answers, self._scores(trees, self.validation, asked))
-        return found >= auc(asked.answers, logits) - close
+        return found >= auc(asked.answers, logits) - _CLOSE
 
-    def lessons(self, head: BinaryHead) -> Iterator[tuple[Questions, Floats]]:
+    def _lessons(self, head: BinaryHead) -> Iterator[tuple[Questions, Floats]]:
         """The questions about each fold's users, and what the trees of the other folds say."""
         for every in questions(self.training, head.start):
             checks = of_kind(self.validation, head.start, every.kind)

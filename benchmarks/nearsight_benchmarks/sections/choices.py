@@ -31,8 +31,8 @@ def cooked(found: Recipes) -> Iterator[str]:
     yield (
         "Each run is exported by each preset. Its step graph answers the test's questions in LiteRT; given are its AUC "
         "less the trained network's on the same resampled users, and the share of answers on the other side of the "
-        "threshold, each network's own. A run's steps are timed in turns in one process, as multiples of one by "
-        f"`quick`.{busy}"
+        "threshold, each network's own. The runtime's time for a step is a multiple of that by `quick`, in turns in "
+        f"one process.{busy}"
     )
     for run in found.runs:
         yield f"{run.data}, {run.users:,} test users:"

@@ -5,9 +5,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from nearsight.heads import BinaryHead
 from nearsight_export.passes.model import Desk, Model
-from nearsight_export.passes.teachers import SoftLoss, Teachers, Told
 from nearsight_export.recipe import Distillation
 from nearsight_export.reports import PassReport, Tensor
 from nearsight_training.answers import answers
@@ -19,11 +17,11 @@ from nearsight_training.peers import kinds_of
 from nearsight_training.progress import SILENT, Progress
 from nearsight_training.run import Epoch
 from nearsight_training.sequences import crops, step_count
+from nearsight_training.teachers import Said, SoftLoss, Teachers
 from nearsight_training.teaching import OutOfFold
 
 __all__ = ["distilled", "trees_say"]
 
-_CLOSE = 0.01  # of AUC on validation by which trees may be worse and still belong to a mean
 _SEEDS = 3  # networks that teach together
 _BATCH_EVENTS, _LEARNING_RATE = 512, 0.01  # small networks learn slowly: with training's own, CNN-LSTMs of 16 lost 0.02
 _STEPS, _FEWEST_EPOCHS = 3_000, 6
@@ -89,9 +87,9 @@ def _teachers(model: Model, desk: Desk, asked: Distillation, progress: Progress)
         networks += [_another(model, desk, extra, progress) for extra in range(1, _SEEDS)]
         return Teachers(networks, heads), f"{_SEEDS} networks"
     if asked.teacher == "trees":
-        told, names = trees_say(model, desk, progress)
+        said, names = trees_say(model, desk, progress)
         if names:
-            return Teachers(networks, heads, told), f"the network and trees ({', '.join(names)})"
+            return Teachers(networks, heads, said), f"the network and trees ({', '.join(names)})"
     return Teachers(networks, heads), "the network"
 
 
@@ -105,7 +103,8 @@ def _another(model: Model, desk: Desk, extra: int, progress: Progress) -> Any:
     if run.taught:
         trees = OutOfFold(desk.training, desk.validation, kinds_of(run.spec), fitting.seed)
         config = msgspec.structs.replace(run.config, fitting=fitting)
-        tutored(network, trees, run.heads, config, run.window, min(each.validation_loss for each in epochs), progress)
+        best = min(each.validation_loss for each in epochs)
+        tutored(network, model.trunk, trees, run.heads, config, run.window, best, progress)
     return network
 
 
@@ -126,23 +125,12 @@ def _fitted(
     )
 
 
-def trees_say(model: Model, desk: Desk, progress: Progress = SILENT) -> tuple[Told, list[str]]:
+def trees_say(model: Model, desk: Desk, progress: Progress = SILENT) -> tuple[Said, tuple[str, ...]]:
     """What trees say of the training users, and the heads of which they say anything."""
-    run, training = desk.run, desk.training
-    heads = [head for head in run.heads if isinstance(head, BinaryHead)]
-    told, names = Told.nothing(len(training.codes), len(training.ask_time), len(heads)), []
-    trees = OutOfFold(training, desk.validation, kinds_of(run.spec), run.seed)
-    given, kind = answers(model.graph(), desk.validation), "event" if cutoff_of(run.config) is None else "ask"
-    progress.start("asking trees", len(heads))
-    for head in heads:
-        if trees.is_fit(head, given, kind, _CLOSE):
-            names.append(head.name)
-            for questions, chances in trees.lessons(head):
-                into = told.events if questions.kind == "event" else told.asks
-                into[questions.indices, head.start] = chances
-        progress.advance(head.name)
-    progress.finish(", ".join(names) or "none ranks nearly as well as the network")
-    return told, names
+    run = desk.run
+    trees = OutOfFold(desk.training, desk.validation, kinds_of(run.spec), run.seed)
+    kind = "event" if cutoff_of(run.config) is None else "ask"
+    return trees.said(run.heads, answers(model.graph(), desk.validation), kind, progress)
 
 
 def _apart(student: Teachers, teachers: Teachers, desk: Desk) -> float:

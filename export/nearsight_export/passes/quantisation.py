@@ -21,7 +21,7 @@ from nearsight_training.tensorflow import tf, tf_keras
 
 __all__ = ["aware", "rounding"]
 
-_RATES = {8: 1e-4, 4: 3e-4}  # the finer the grid, the less there is to mend
+_LEARNING_RATE, _STEPS = 1e-3, 400
 _LEVELS = 255  # steps between the smallest and the largest number of a row
 
 
@@ -32,7 +32,7 @@ def aware(model: Model, desk: Desk, bits: int, progress: Progress = SILENT) -> t
     grids, so that an artifact of as many bits has the very same ones, and those that were zero are zero.
     """
     lesson, pupil = (
-        Lesson(desk, "Rounding", learning_rate=_RATES[bits]),
+        Lesson(desk, "Rounding", learning_rate=_LEARNING_RATE).lasting(_STEPS),
         rounding(model, bits, train_embeddings=desk.trained),
     )
     zeros = [(variable, variable != 0) for variable in pupil.trainable_variables]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearsight.heads import Head
-from nearsight_export.passes.outputs import Outputs
+from nearsight_training.outputs import Outputs
 from nearsight_training.sequences import Batch
 from nearsight_training.tensorflow import tf, tf_keras
 

@@ -1,4 +1,4 @@
-"""What a student is told: its teachers' probabilities after every event and to every question."""
+"""What a pupil is told: its teachers' probabilities after every event and to every question."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,25 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearsight.heads import Head
-from nearsight_export.passes.outputs import Outputs
 from nearsight_training.config import Fitting
+from nearsight_training.outputs import Outputs
 from nearsight_training.sequences import Batch
 from nearsight_training.tensorflow import tf
 
-__all__ = ["SoftLoss", "Teachers", "Told"]
+__all__ = ["Said", "SoftLoss", "Teachers"]
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Told:
+class Said:
     """What trees say of the yes/no heads after each event `(E, B)` and to each question `(Q, B)`; NaN where nothing."""
 
     events: Floats
     asks: Floats
 
     @classmethod
-    def nothing(cls, events: int, asks: int, heads: int) -> "Told":
+    def nothing(cls, events: int, asks: int, heads: int) -> "Said":
         """To be filled in."""
         return cls(np.full((events, heads), np.nan, np.float32), np.full((asks, heads), np.nan, np.float32))
 
@@ -38,16 +38,16 @@ class Told:
 class Teachers:
     """The mean of train graphs built with `asks=True` and, where trees say something, the mean of that and of trees."""
 
-    def __init__(self, networks: Sequence[Any], heads: Sequence[Head], told: Told | None = None) -> None:
-        self.networks, self._told, self._outputs = networks, told, Outputs.of(heads)
+    def __init__(self, networks: Sequence[Any], heads: Sequence[Head], said: Said | None = None) -> None:
+        self.networks, self._said, self._outputs = networks, said, Outputs.of(heads)
         inputs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in networks[0].inputs]
         self._mean = tf.function(self._averaged, input_signature=inputs)
 
     def answers(self, batch: Batch) -> Floats:
         """Probabilities, and numbers in standard deviations, `(B, W, O)`."""
         given: Floats = self._mean(batch.codes, batch.numbers).numpy()
-        if self._told is not None:
-            said, yes = self._told.of(batch), given[..., self._outputs.yes]
+        if self._said is not None:
+            said, yes = self._said.of(batch), given[..., self._outputs.yes]
             given[..., self._outputs.yes] = np.where(np.isnan(said), yes, (yes + said) / 2)
         return given
 
