@@ -1,7 +1,7 @@
 """Keeps segments and alarm true to what is shipped, and says how far that lies from the trained network.
 
-Pruning moves embeddings and probabilities a little. The segments stay the same users', their centres are computed anew;
-the alarm's threshold is chosen anew.
+Pruning moves embeddings and probabilities a little. The segments stay the same users', and where they lie is
+found anew; the alarm's threshold is chosen anew.
 
 A segment's name, traits and rates are of the users whom the trained network puts into it. So at least half of those
 whom the shipped graph puts there must be among them. The share of all users in another segment has no limit of its own:
@@ -28,7 +28,7 @@ from nearsight_training.beside import Beside, Segmentation
 from nearsight_training.discovery import last_embeddings
 from nearsight_training.histories import SPLITS, Histories
 from nearsight_training.run import Run
-from nearsight_training.segments import LEAST_USERS, centred
+from nearsight_training.segments import LEAST_USERS, refound
 
 __all__ = ["anchored", "compared"]
 
@@ -42,7 +42,7 @@ def anchored(run: Run, before: Model, after: Model, heads: tuple[Head, ...], his
     validation, test = (histories.select(SPLITS.index(name)) for name in SPLITS[1:])
     old, new = (Walker(model.trunk, model.weights) for model in (before, after))
     if beside.segmentation is not None:
-        beside = msgspec.structs.replace(beside, segmentation=_recentred(beside.segmentation, old, new, known))
+        beside = msgspec.structs.replace(beside, segmentation=_refound(beside.segmentation, old, new, known))
     head = next((head for head in heads if isinstance(head, NextEventHead) and head.field is None), None)
     if beside.vigilance is not None and head is not None:
         found = vigilance(new, head, run.spec, validation, test, run.seed)
@@ -94,9 +94,9 @@ def _own_users(first: NDArray[np.int64], second: NDArray[np.int64], shipped: Seg
     return min(shares.values(), default=None)
 
 
-def _recentred(found: Segmentation, old: Walker, new: Walker, known: Histories) -> Segmentation:
+def _refound(found: Segmentation, old: Walker, new: Walker, known: Histories) -> Segmentation:
     places = Segments(found.segments).places(last_embeddings(old, known))
-    segments: tuple[Segment, ...] = centred(found.segments, last_embeddings(new, known), places)
+    segments: tuple[Segment, ...] = refound(found.segments, last_embeddings(new, known), places)
     return msgspec.structs.replace(found, segments=segments)
 
 

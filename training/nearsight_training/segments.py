@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearsight.profile import Tally
-from nearsight.segment import Segment
+from nearsight.segment import Segment, Segments
 from nearsight.spec import Spec
 from nearsight_training.habits import Difference, distinct
 
-__all__ = ["LEAST_USERS", "Found", "centred", "clusters", "folded", "named", "told_apart"]
+__all__ = ["LEAST_USERS", "Found", "centred", "clusters", "folded", "named", "refound", "told_apart"]
 
 LEAST_USERS = 20  # in a segment: the centre of fewer could tell what one of them did
 _COUNTS, _FEWEST = range(3, 9), range(2, 3)
@@ -25,6 +25,7 @@ _SILHOUETTE_USERS, _FIT_USERS = 2000, 5000
 _HALVINGS = 5
 _STARTS = 3
 _CONSTANT = 1e-6
+_ITERATIONS = 1000
 _NAMED_TRAITS, _TOLD_TRAITS = 2, 4
 
 Floats = NDArray[np.float64]
@@ -91,7 +92,28 @@ def named(found: Found, embeddings: Embeddings, tallied: list[Tally], spec: Spec
 
 def centred(segments: tuple[Segment, ...], embeddings: Embeddings, places: NDArray[np.int64]) -> tuple[Segment, ...]:
     """The same segments with the centres of the embeddings `(H, U)` at their `places` `(H,)`."""
-    weights, offsets = folded(embeddings, places)
+    return _drawn(segments, *folded(embeddings, places))
+
+
+def refound(segments: tuple[Segment, ...], embeddings: Embeddings, places: NDArray[np.int64]) -> tuple[Segment, ...]:
+    """The same segments, to be found among another network's embeddings `(H, U)` of users whose `places` are known.
+
+    By their centres or, where that puts more users where they belong, by a logistic regression on the standardised
+    embeddings: what one network keeps apart in round clusters another may hold in long ones.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    by_centres = centred(segments, embeddings, places)
+    mean, scale, points = _standardised(embeddings)
+    model = LogisticRegression(max_iter=_ITERATIONS).fit(points, places)
+    # Of two segments it has the second's weights alone.
+    parts = [np.concatenate([-each, each]) if len(segments) == 2 else each for each in (model.coef_, model.intercept_)]
+    weights = parts[0] / scale
+    by_regression = _drawn(segments, weights, parts[1] - weights @ mean)
+    return max(by_centres, by_regression, key=lambda found: np.mean(Segments(found).places(embeddings) == places))
+
+
+def _drawn(segments: tuple[Segment, ...], weights: Floats, offsets: Floats) -> tuple[Segment, ...]:
     return tuple(
         msgspec.structs.replace(
             segment, weights=tuple(_figure(weight) for weight in weights[place]), offset=_figure(offsets[place])

@@ -25,6 +25,7 @@ __all__ = ["distilled", "trees_say"]
 _SEEDS = 3  # networks that teach together
 _BATCH_EVENTS, _LEARNING_RATE = 512, 0.01  # small networks learn slowly: with training's own, CNN-LSTMs of 16 lost 0.02
 _STEPS, _FEWEST_EPOCHS = 3_000, 6
+_NEXT_SHARE = 0.3  # of what next events weigh in training: of few units, questions need the more
 
 
 def distilled(model: Model, desk: Desk, asked: Distillation, progress: Progress = SILENT) -> tuple[Model, PassReport]:
@@ -63,10 +64,11 @@ def _size(model: Model, asked: Distillation) -> Size:
 
 
 def _fitting(desk: Desk, asked: Distillation) -> Fitting:
-    """As the run was trained, but in smaller and larger steps, without dropout and to the last epoch."""
-    epochs = asked.epochs or max(_FEWEST_EPOCHS, round(_STEPS / _steps(desk)))
+    """As the run was trained, but in smaller and larger steps, without dropout, to the end and for questions first."""
+    epochs, trained = asked.epochs or max(_FEWEST_EPOCHS, round(_STEPS / _steps(desk))), desk.run.config.fitting
     return msgspec.structs.replace(
-        desk.run.config.fitting,
+        trained,
+        next_weight=_NEXT_SHARE * trained.next_weight,
         epochs=epochs,
         patience=epochs,
         learning_rate=_LEARNING_RATE,
