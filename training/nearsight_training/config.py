@@ -225,7 +225,7 @@ class Fitting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     in half as many epochs more or 1,500 steps, and the result is kept where validation's loss is lower. With
     `pretrain_epochs`, the trunk first learns what comes next in every training history for so many epochs at most; that
     is kept where validation's loss is lower than that of a training without. With `private`, training is differentially
-    private, and trees don't teach.
+    private, and trees don't teach. `weight_decay` is AdamW's.
     """
 
     epochs: int = 12
@@ -235,6 +235,7 @@ class Fitting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     dropout: float = 0.1
     ask_weight: float = 1.0
     next_weight: float = 1.0
+    weight_decay: float = 0.0
     value_weight: float = 0.3
     teach: bool = True
     pretrain_epochs: int = 0

@@ -256,9 +256,16 @@ def _varied(histories: Histories, vary: Vary | None, generator: np.random.Genera
 
 
 def optimiser(fitting: Fitting, steps_in_all: int) -> Any:
-    """Adam, whose rate falls by a cosine over so many steps."""
+    """Adam, whose rate falls by a cosine over so many steps.
+
+    With a `weight_decay` all weights but biases shrink by that share of the rate in each (Loshchilov & Hutter 2019).
+    """
     rate = tf_keras.optimizers.schedules.CosineDecay(fitting.learning_rate, steps_in_all, alpha=_SMALLEST_RATE)
-    return tf_keras.optimizers.Adam(rate, global_clipnorm=1.0)
+    if not fitting.weight_decay:
+        return tf_keras.optimizers.Adam(rate, global_clipnorm=1.0)
+    decaying = tf_keras.optimizers.AdamW(rate, weight_decay=fitting.weight_decay, global_clipnorm=1.0)
+    decaying.exclude_from_weight_decay(var_names=["bias"])
+    return decaying
 
 
 def _best(epochs: Sequence[Epoch]) -> int:

@@ -25,6 +25,7 @@ __all__ = ["distilled", "trees_say"]
 _SEEDS = 3  # networks that teach together
 _BATCH_EVENTS, _LEARNING_RATE = 512, 0.01  # small networks learn slowly: with training's own, CNN-LSTMs of 16 lost 0.02
 _STEPS, _FEWEST_EPOCHS = 3_000, 6
+_DECAY = 0.1  # of weights, times the learning rate: large ones make a small network's answers jump at any rounding
 _NEXT_SHARE = 0.3  # of what next events weigh in training: of few units, questions need the more
 
 
@@ -74,6 +75,7 @@ def _fitting(desk: Desk, asked: Distillation) -> Fitting:
         learning_rate=_LEARNING_RATE,
         batch_events=_BATCH_EVENTS,
         dropout=0.0,
+        weight_decay=_DECAY,
     )
 
 
