@@ -10,7 +10,7 @@ from nearsight_cli.manual import manual
 from nearsight_cli.output import Json, print_json, print_prose, print_table, print_text
 from nearsight_export.config import NUMPY, ExportConfig
 from nearsight_export.fairness import worst
-from nearsight_export.recipe import COSTS, MagnitudePruning, Recipe, read_recipe
+from nearsight_export.recipe import COSTS, MagnitudePruning, QuantisationAware, Recipe, read_recipe
 from nearsight_export.steadiness import steadied
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ def export(
             metavar="SHARE",
             min=0.0,
             max=0.99,
-            help="Instead of the recipe's passes: make this share of the large weights zero; 0 keeps all.",
+            help="Instead of the recipe's passes: make this share of the large weights zero and teach the others to "
+            "live with 8 bits; 0 leaves all as they are.",
             show_default=False,
         ),
     ] = None,
@@ -131,7 +132,8 @@ def _recipe(run: Path, name: str | None, sparsity: float | None) -> Recipe:
     found = read_recipe(name or _RECIPE)
     if sparsity is None:
         return found
-    return Recipe(passes=(MagnitudePruning(sparsity=sparsity),) if sparsity else (), variant=found.variant)
+    passes = (MagnitudePruning(sparsity=sparsity), QuantisationAware()) if sparsity else ()
+    return Recipe(passes=passes, variant=found.variant)
 
 
 def show(result: "Exported", run: Path, json: bool) -> None:

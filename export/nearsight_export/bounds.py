@@ -17,7 +17,7 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
     `error` is the largest difference of any probability and `mean_error` their mean, `flipped` the share of decisions
     that may change sides of a head's threshold, `auc` and `calibration` the largest changes of AUC and expected
     calibration error, `drift` the largest difference of any probability in 10,000 steps without an end, `state` that of
-    a state's number, `embedding` the largest of an embedding's `distances`.
+    a state's number, `embedding` the largest distance of an embedding, by its length.
     """
 
     error: float
@@ -93,7 +93,4 @@ def bound(artifact: str) -> Bound:
 
 def tolerances() -> dict[str, Tolerance]:
     """What clients are held to on invented histories: the steps' bounds."""
-    return {
-        name: Tolerance(readings=limit.error, embedding=limit.embedding, state=limit.state)
-        for name, limit in _BOUNDS.items()
-    }
+    return {name: Tolerance(readings=limit.error, state=limit.state) for name, limit in _BOUNDS.items()}

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearsight.backends import choose
-from nearsight.conformance import Vectors, differences, distances
+from nearsight.conformance import Vectors, differences
 from nearsight.errors import BundleError
 from nearsight.manifest import Manifest
 from nearsight_export.bounds import DECIDABLE, bound
@@ -21,7 +21,7 @@ from nearsight_export.reports import Certified, HeadFigures, LengthFigures
 from nearsight_export.windows import loaded_window
 from nearsight_training.metrics import auc, expected_calibration_error
 
-__all__ = ["RUNTIMES", "certified", "examined", "held", "source_error"]
+__all__ = ["RUNTIMES", "certified", "distances", "examined", "held", "source_error"]
 
 Floats = NDArray[np.float32]
 _LATE_STEPS = 1000
@@ -58,6 +58,16 @@ def held(figures: Certified) -> None:
                 "no bundle was written; pass another --variant, or --only so that no variant but the bundle's must hold"
                 + (f"; {place}" if figures.noise and (place := broken(figures.noise)) else "")
             )
+
+
+def distances(found: Floats, expected: Floats) -> NDArray[np.float64]:
+    """How far embeddings `(n, U)` lie from those expected, each by its length where that is above 1: `(n,)`.
+
+    Segments and likeness are told by such distances, to which rounding adds in proportion to what is rounded.
+    """
+    wanted = expected.astype(np.float64)
+    apart = np.linalg.norm(found - wanted, axis=-1) / np.maximum(1.0, np.linalg.norm(wanted, axis=-1))
+    return np.asarray(apart, np.float64)
 
 
 def source_error(exam: Exam, trained: Floats) -> float:
@@ -127,11 +137,6 @@ def _limits(figures: Certified) -> Iterator[tuple[str, float, float]]:
         yield f"the largest error within {DRIFT_STEPS} steps", figures.drift, limit.drift
     if figures.vectors is not None:
         yield "the largest error on the conformance vectors", figures.vectors.readings, limit.error
-        yield (
-            "the largest distance of an embedding, by its length, on the conformance vectors",
-            figures.vectors.embedding,
-            limit.embedding,
-        )
         yield "the state's largest error on the conformance vectors", figures.vectors.state, limit.state
     for name, head in figures.heads.items():
         yield f"the share of flipped decisions of {name}", head.flipped, limit.flipped

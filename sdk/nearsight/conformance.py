@@ -15,28 +15,16 @@ from nearsight.errors import BundleError
 from nearsight.features import Encoder
 from nearsight.manifest import Manifest
 
-__all__ = [
-    "Difference",
-    "History",
-    "Moment",
-    "Tolerance",
-    "Vectors",
-    "differences",
-    "distances",
-    "played",
-    "read_vectors",
-    "verify",
-]
+__all__ = ["Difference", "History", "Moment", "Tolerance", "Vectors", "differences", "played", "read_vectors", "verify"]
 
 Floats = NDArray[np.float32]
 ROW_TOLERANCE = 1e-6  # of a row's number where that is above 1: rows are float32
 
 
 class Tolerance(msgspec.Struct, frozen=True, kw_only=True):
-    """How far the heads' readings, the embedding (its `distances`) and states may lie from the float32 reference."""
+    """How far readings (heads and embedding) and states may lie from the float32 reference."""
 
     readings: float
-    embedding: float
     state: float
 
 
@@ -75,13 +63,12 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
     rows: float
     readings: float
-    embedding: float
     state: float
 
     def within(self, tolerance: Tolerance) -> bool:
         """Whether a client with these differences proves itself; not a number never does."""
-        apart = (self.rows, self.readings, self.embedding, self.state)
-        allowed = (ROW_TOLERANCE, tolerance.readings, tolerance.embedding, tolerance.state)
+        apart = (self.rows, self.readings, self.state)
+        allowed = (ROW_TOLERANCE, tolerance.readings, tolerance.state)
         return all(found <= bound for found, bound in zip(apart, allowed, strict=True))
 
 
@@ -116,28 +103,18 @@ def played(manifest: Manifest, backend: Backend, history: History) -> Iterator[P
         yield Played(codes=codes, numbers=numbers, heads=heads, embedding=embedding, state=state)
 
 
-def distances(found: Floats, expected: Floats) -> NDArray[np.float64]:
-    """How far embeddings `(n, U)` lie from those expected, each by its length where that is above 1: `(n,)`.
-
-    Segments and likeness are told by such distances, to which rounding adds in proportion to what is rounded.
-    """
-    wanted = expected.astype(np.float64)
-    apart = np.linalg.norm(found - wanted, axis=-1) / np.maximum(1.0, np.linalg.norm(wanted, axis=-1))
-    return np.asarray(apart, np.float64)
-
-
 def differences(vectors: Vectors, manifest: Manifest, backend: Backend) -> Difference:
-    """How far a step graph's rows, readings, embeddings and states lie from the vectors' at most."""
-    rows = readings = embeddings = states = 0.0
+    """How far a step graph's rows, readings and states lie from the vectors' at most."""
+    rows = readings = states = 0.0
     for history in vectors.histories:
         last = None
         for moment, last in zip(history.moments, played(manifest, backend, history), strict=True):
             rows = max(rows, _apart(last.codes, moment.codes), _apart(last.numbers, moment.numbers, scaled=True))
             readings = max(readings, _apart(last.heads, moment.heads))
         if last is not None:
-            embeddings = max(embeddings, _distance(last.embedding, history.embedding))
+            readings = max(readings, _apart(last.embedding, history.embedding))
             states = max(states, _apart(last.state, history.state))
-    return Difference(rows=rows, readings=readings, embedding=embeddings, state=states)
+    return Difference(rows=rows, readings=readings, state=states)
 
 
 def read_vectors(content: bytes) -> Vectors:
@@ -153,20 +130,11 @@ def verify(vectors: Vectors, manifest: Manifest, backend: Backend, precision: st
     tolerance, found = vectors.tolerances[precision], differences(vectors, manifest, backend)
     if not found.within(tolerance):
         raise BundleError(
-            f"{backend.name} lies {found.rows:.2g} (rows), {found.readings:.2g} (readings), {found.embedding:.2g} "
-            f"(embedding), {found.state:.2g} (state) from the vectors, allowed are {ROW_TOLERANCE:g}, "
-            f"{tolerance.readings:g}, {tolerance.embedding:g} and {tolerance.state:g}: export the bundle again, or "
-            "report it with the runtime's version"
+            f"{backend.name} lies {found.rows:.2g} (rows), {found.readings:.2g} (readings), {found.state:.2g} (state) "
+            f"from the vectors, allowed are {ROW_TOLERANCE:g}, {tolerance.readings:g} and {tolerance.state:g}: "
+            "export the bundle again, or report it with the runtime's version"
         )
     return found
-
-
-def _distance(found: Floats, expected: tuple[float, ...]) -> float:
-    """That of one embedding; infinite where sizes differ."""
-    if found.size != len(expected):
-        return float("inf")
-    apart = float(distances(found.ravel(), np.array(expected, np.float32)))
-    return float("inf") if np.isnan(apart) else apart
 
 
 def _apart(found: NDArray[np.generic], expected: tuple[float, ...], scaled: bool = False) -> float:

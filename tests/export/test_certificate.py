@@ -11,7 +11,7 @@ from nearsight.heads import calibrated
 from nearsight.trunk import step
 from nearsight_export import onnx_graphs
 from nearsight_export.bounds import bound
-from nearsight_export.certificate import certified, examined, held, source_error
+from nearsight_export.certificate import certified, distances, examined, held, source_error
 from nearsight_export.errors import CertificateError
 from nearsight_export.proof import lost_auc, proven, shipped
 from nearsight_export.recording import OnnxOps
@@ -104,6 +104,12 @@ def test_an_embedding_that_alone_is_longer(made):
         return heads, embedding * np.float32(1.01), state
 
     fails(made, STEP, onnx_graphs.step_model(made.run.trunk, made.weights, longer), r"distance of an embedding.* 1e-05")
+
+
+def test_embeddings_lie_apart_by_their_length_where_that_is_above_one():
+    expected = np.array([[3.0, 4.0], [0.3, 0.4], [0.0, 0.0], [1.0, 0.0]], np.float32)
+    found = expected + np.array([[0.0, 0.5], [0.0, 0.5], [0.5, 0.0], [np.nan, 0.0]], np.float32)
+    assert distances(found, expected) == pytest.approx([0.1, 0.5, 0.5, np.nan], nan_ok=True)
 
 
 def test_missing_calibration(made, run_path):

@@ -147,11 +147,10 @@ def fit(
     """Train a model made by `build` in place and leave it with its best validation loss's weights.
 
     Each epoch also passes over the `further` histories, one file after the other in an order that is drawn, `training`
-    among them. `task` is what progress calls it. `before_step` is told each step's
-    number (a pruning schedule lives there). `vary` makes of histories what an epoch trains on. `loss` is what is
-    learned if not labels, which validation is judged by all the same. `stepping` makes what trains for an epoch and
-    checks, where that isn't a `Step`. `logs` is a folder for TensorBoard. Raises `InputError` where the loss isn't
-    finite.
+    among them. `task` is what progress calls it. `before_step` is told each step's number (a pruning schedule lives
+    there). `vary` makes of histories what an epoch trains on. `loss` is what is learned if not labels, which validation
+    is judged by all the same. `stepping` makes what trains for an epoch and checks, where that isn't a `Step`. `logs`
+    is a folder for TensorBoard. Raises `InputError` where the loss isn't finite.
     """
     generator = np.random.default_rng(fitting.seed)
     parts = [lambda: training, *(each.read for each in further)]
