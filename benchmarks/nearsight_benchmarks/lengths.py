@@ -51,10 +51,10 @@ def at_lengths(
         if size == run.window:
             graphs |= {(path.parent.name, path.name, size): path.read_bytes() for path in made}
         else:
-            wanted += [f"{path.parent.name}/{path.name}" for path in made if integer or path.parent.name != "int8-full"]
+            wanted += [f"{path.parent.name}/{path.name}" for path in made if integer or path.parent.name != "int16x8"]
             if len(wanted) - len(fused) < len(made):
                 why = "its conversion takes too long for a quick benchmark"
-                skipped[named("int8-full", "window.tflite", size, "LiteRT")] = why
+                skipped[named("int16x8", "window.tflite", size, "LiteRT")] = why
         found, failures = _converted(run, weights, histories, size, wanted, seed)
         graphs |= found
         skipped |= failures
@@ -71,7 +71,7 @@ def _converted(
         folder = Path(temporary)
         job = Job(trunk=run.trunk, window=size, artifacts=tuple(wanted))
         # Samples calibrate the ranges of integers; the other precisions have none, and collecting them takes a while.
-        some = _some(histories, any(artifact.startswith("int8-full/") for artifact in wanted))
+        some = _some(histories, any(artifact.startswith("int16x8/") for artifact in wanted))
         prepare(folder, job, weights, collected(run.trunk, weights, size, some, seed))
         failures = convert(folder)
         found, reasons = Graphs(), dict[str, str]()

@@ -33,7 +33,7 @@ SQUARE = Trunk(
 MEMBERS = {"litert": "step.tflite", "onnx": "step.onnx"}
 # By runtime, each arithmetic of products (see `Work`) and the variant that has it.
 ARITHMETIC = {
-    "litert": {"fp32": "fp32", "int8": "int8", "int16x8": "int8-full"},
+    "litert": {"fp32": "fp32", "int8": "int8", "int16x8": "int16x8"},
     "onnx": {"fp32": "fp32", "int8": "int8"},
 }
 

@@ -30,6 +30,7 @@ class Variant(StrEnum):
     fp16 = "fp16"
     int8 = "int8"
     int8_full = "int8-full"
+    int16x8 = "int16x8"
     int4 = "int4"
 
 
@@ -63,7 +64,8 @@ def export(
     variant: Annotated[
         Variant | None,
         typer.Option(
-            help="What the bundle holds: floats of 32 or 16 bits, 8-bit weights, integers only, or 4-bit weights. "
+            help="What the bundle holds: floats of 32 or 16 bits, 8-bit weights, with ranges of 8 bits fixed ahead "
+            "(int8-full) or integers throughout (int16x8), or 4-bit weights. "
             "Without it: what the recipe says.",
             show_default=False,
         ),

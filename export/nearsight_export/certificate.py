@@ -136,7 +136,7 @@ def _limits(figures: Certified) -> Iterator[tuple[str, float, float]]:
     if figures.drift is not None:
         yield f"the largest error within {DRIFT_STEPS} steps", figures.drift, limit.drift
     if figures.vectors is not None:
-        yield "the largest error on the conformance vectors", figures.vectors.readings, limit.error
+        yield "the largest error on the conformance vectors", figures.vectors.readings, limit.readings
         yield "the state's largest error on the conformance vectors", figures.vectors.state, limit.state
     for name, head in figures.heads.items():
         yield f"the share of flipped decisions of {name}", head.flipped, limit.flipped

@@ -36,6 +36,7 @@ from nearsight_export.search import Choices, Search, Within
 from nearsight_export.source import recalibrated, through
 from nearsight_export.study import Study, check_folder
 from nearsight_export.tuning import Limits
+from nearsight_export.variants import CALIBRATED
 from nearsight_training.histories import SPLITS, Histories
 from nearsight_training.learning import cutoff_of, rehearsal_of
 from nearsight_training.metrics import Interval
@@ -257,8 +258,9 @@ class _Search(Search):
         heads = recalibrated(model, self.desk) if recipe.passes else self.subject.heads
         folded, window = calibrated(model.weights, heads), self.subject.window
         samples = None
-        if recipe.variant == "int8-full":
-            samples = collected(model.trunk, folded, window, self.desk.training, self.subject.seed)
+        if recipe.variant in CALIBRATED:
+            run = self.subject
+            samples = collected(model.trunk, folded, window, self.desk.training, run.seed, run.spec)
         return converted(model.trunk, folded, window, f"{recipe.variant}/step.tflite", samples)
 
     def _replay(self, trial: Trial, histories: Histories) -> Replay:

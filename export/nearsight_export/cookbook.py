@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Cookbook"]
 
 Choices = Mapping[str, Any]
-_VARIANTS = ("int8", "int4", "fp16", "int8-full")
+_VARIANTS = ("int8", "int4", "fp16", "int8-full", "int16x8")
 _BITS: Mapping[str, Literal[4, 8]] = {"int8": 8, "int4": 4}
 _FEWEST = 8  # filters and units
 _SMALL = 16  # of each, tried early

@@ -85,35 +85,36 @@ def foreign_operators(content: bytes) -> list[str]:
     return sorted(name for name in operators(content) if name.startswith("CUSTOM"))
 
 
-def constants(content: bytes) -> dict[int, tuple[NDArray[np.float32], int, bool]]:
+def constants(content: bytes) -> dict[int, tuple[NDArray[np.float32], int, float]]:
     """The tensors that a TFLite file holds, by their numbers.
 
-    They are dequantised, with how many bits each number has in the file and whether it is a float there.
+    They are dequantised, with how many bits each number has in the file and the largest step between two of them, which
+    is 0 for floats.
     """
     model = schema.ModelT.InitFromPackedBuf(content)
     tensors = model.subgraphs[0].tensors
     held = {number: (tensor, model.buffers[tensor.buffer].data) for number, tensor in enumerate(tensors)}
     return {
-        number: (*_dequantised(tensor, np.asarray(data, np.uint8)), tensor.type in _FLOATS)
+        number: _dequantised(tensor, np.asarray(data, np.uint8))
         for number, (tensor, data) in held.items()
         if data is not None and tensor.shape is not None and (tensor.type in _KINDS or tensor.type in _PACKED)
     }
 
 
-def _dequantised(tensor: Any, data: NDArray[np.uint8]) -> tuple[NDArray[np.float32], int]:
+def _dequantised(tensor: Any, data: NDArray[np.uint8]) -> tuple[NDArray[np.float32], int, float]:
     bits = _PACKED.get(tensor.type) or 8 * _KINDS[tensor.type].itemsize
     array = _unpacked(data, bits) if bits < 8 else data.view(_KINDS[tensor.type])
     found = array[: int(np.prod(tensor.shape))].reshape(tensor.shape).astype(np.float32)
     told = tensor.quantization
     if told is None or told.scale is None:
-        return found, bits
+        return found, bits, 0.0 if tensor.type in _FLOATS else 1.0
     along = [1] * found.ndim
     if len(told.scale) > 1:
         along[told.quantizedDimension] = len(told.scale)
     zero = np.zeros(1) if told.zeroPoint is None else np.asarray(told.zeroPoint)
     zero = np.broadcast_to(zero, len(told.scale)).reshape(along)
     scale = np.asarray(told.scale, np.float32).reshape(along)
-    return ((found - zero) * scale).astype(np.float32), bits
+    return ((found - zero) * scale).astype(np.float32), bits, float(scale.max())
 
 
 def _unpacked(data: NDArray[np.uint8], bits: int) -> NDArray[np.int8]:
@@ -139,6 +140,8 @@ def tidied(content: bytes) -> bytes:
             _strip(tensor, model.buffers, is_border=graph is main and index in border)
     main.inputs = _named(main, signature.inputs)
     main.outputs = _named(main, signature.outputs)
+    for graph in model.subgraphs:
+        _renumber(graph, model.signatureDefs if graph is main else ())
     _drop_unused(model)
     model.description, model.metadata, model.metadataBuffer = None, None, None
     builder = _SharingBuilder(len(content))
@@ -155,6 +158,20 @@ def _strip(tensor: Any, buffers: Sequence[Any], *, is_border: bool) -> None:
         tensor.quantization = None
     if buffers[tensor.buffer].data is None:
         tensor.buffer = 0
+
+
+def _renumber(graph: Any, signatures: Sequence[Any]) -> None:
+    """Leave out the tensors that no operator has to do with."""
+    ends = [*graph.operators, graph]
+    used = sorted({int(tensor) for each in ends for tensor in (*each.inputs, *each.outputs) if tensor >= 0})
+    place = {-1: -1, **{tensor: at for at, tensor in enumerate(used)}}
+    graph.tensors = [graph.tensors[tensor] for tensor in used]
+    for each in ends:
+        each.inputs, each.outputs = (
+            np.array([place[int(tensor)] for tensor in tensors], np.int32) for tensors in (each.inputs, each.outputs)
+        )
+    for entry in (each for signature in signatures for each in (*signature.inputs, *signature.outputs)):
+        entry.tensorIndex = place[entry.tensorIndex]
 
 
 def _drop_unused(model: Any) -> None:

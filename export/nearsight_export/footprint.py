@@ -5,14 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from nearsight.trunk import Trunk
-from nearsight_export.grid import Grid, grid_of
+from nearsight_export.grid import Grid, grid_of, shapes
 
 __all__ = ["Footprint"]
 
 _ALIGNMENT = 16  # bytes, to which each weight is filled up
 _FLOAT, _BIAS = 4, 8  # bytes of a number where it isn't rounded, and of a bias in an integer graph
 _COLUMN = 12  # bytes of a column's own scale and zero point
-_BITS = {"int8": 8, "int4": 4}
+_RANGED = 16  # bytes of a column's scale, of its bias's, and of the zero point that both share
+_BITS = {"int8": 8, "int8-full": 8, "int4": 4}
 
 
 @dataclass(frozen=True)
@@ -37,17 +38,19 @@ class Footprint:
 
 def _weighed(trunk: Trunk, variant: str) -> int:
     """The bytes of all weights."""
-    sizes = (_size(name, shape, variant) for name, shape in trunk.weight_shapes.items())
+    sizes = (_size(name, shape, variant) for name, shape in shapes(trunk).items())
     return sum(size + -size % _ALIGNMENT for size in sizes)
 
 
 def _size(name: str, shape: tuple[int, ...], variant: str) -> int:
     numbers = int(np.prod(shape))
+    if variant == "int8-full" and name.endswith("_kernel") and not name.startswith("head"):
+        return numbers + _RANGED * shape[1] + _FLOAT * shape[0]
     match variant:
-        case "int8" | "int4":
-            grid = grid_of(shape, _BITS[variant], is_product=name.endswith("_kernel"))
+        case "int8" | "int4" | "int8-full":
+            grid = grid_of(shape, _BITS[variant], is_product="_kernel" in name)
             return _FLOAT * numbers if grid is None else _rounded(shape, grid)
-        case "int8-full":
+        case "int16x8":
             return numbers if len(shape) == 2 else _BIAS * numbers
         case "fp16":
             return _FLOAT // 2 * numbers

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nearsight.operations import Shapes
 from nearsight.trunk import Trunk
 
-__all__ = ["FEWEST", "Grid", "grid_of", "grids"]
+__all__ = ["FEWEST", "Grid", "grid_of", "grids", "shapes"]
 
 FEWEST = 1024  # numbers: TFLite's converter leaves smaller matrices as they are, and so do the ONNX graphs
 _WHOLE = 8
@@ -62,8 +63,12 @@ def grid_of(shape: tuple[int, ...], bits: int, *, is_product: bool = True) -> Gr
 
 
 def grids(trunk: Trunk, bits: int) -> dict[str, Grid]:
-    """The grids of a network's canonical weights by their names; those that stay floats are missing."""
-    found = {
-        name: grid_of(shape, bits, is_product=name.endswith("_kernel")) for name, shape in trunk.weight_shapes.items()
-    }
+    """The grids of a network's weights, by the names of its `pieces`; those that stay floats are missing."""
+    found = {name: grid_of(shape, bits, is_product="_kernel" in name) for name, shape in shapes(trunk).items()}
     return {name: grid for name, grid in found.items() if grid is not None}
+
+
+def shapes(trunk: Trunk) -> Shapes:
+    """The shapes of a network's `pieces`."""
+    stand_ins = {name: np.broadcast_to(np.float32(0), shape) for name, shape in trunk.weight_shapes.items()}
+    return {name: piece.shape for name, piece in trunk.cut(stand_ins).items()}

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from nearsight_export.grid import Grid, grid_of
+from nearsight_export.rewriting import Rewriting
 
 __all__ = ["narrowed"]
 
@@ -21,39 +21,22 @@ def narrowed(content: bytes, floats: bytes, bits: int) -> bytes:
     `floats` is the same graph as it was converted without rounding: its weights are rounded once. LiteRT runs such
     products in XNNPACK, with activations of 8 bits that are quantised as they come.
     """
-    model, source = (schema.ModelT.InitFromPackedBuf(each) for each in (content, floats))
-    for place, origin in zip(_products(model), _products(source), strict=True):
-        kernel = _numbers(source, origin[1]).T
+    file, source = Rewriting(content), Rewriting(floats)
+    for product, origin in zip(file.products(), source.products(), strict=True):
+        kernel = source.floats(origin.inputs[1]).T
         grid = grid_of(kernel.shape, bits)
         if grid is not None and grid.bits == bits:
-            code, weights = place
+            code = file.code(product)
             code.version = max(code.version, _VERSION)
-            _replace(model, weights, kernel, grid)
-    builder = flatbuffers.Builder(len(content))
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
+            _replace(file, file.tensors[product.inputs[1]], kernel, grid)
+    return file.packed()
 
 
-def _products(model: Any) -> list[tuple[Any, Any]]:
-    """The code and the weights `(outputs, inputs)` of every product, in the order in which they run."""
-    graph, products = model.subgraphs[0], []
-    for operator in graph.operators:
-        code = model.operatorCodes[operator.opcodeIndex]
-        if code.builtinCode == schema.BuiltinOperator.FULLY_CONNECTED:
-            products.append((code, graph.tensors[operator.inputs[1]]))
-    return products
-
-
-def _numbers(model: Any, tensor: Any) -> NDArray[np.float32]:
-    content = bytes(model.buffers[tensor.buffer].data)
-    return np.frombuffer(content, "<f4").reshape(tensor.shape).astype(np.float32)
-
-
-def _replace(model: Any, tensor: Any, kernel: NDArray[np.float32], grid: Grid) -> None:
+def _replace(file: Rewriting, tensor: Any, kernel: NDArray[np.float32], grid: Grid) -> None:
     """Give a tensor a kernel's whole numbers, the first of a byte in its lowest bits, and the scale of each output."""
     share = 8 // grid.bits
     whole = grid.whole(kernel).T.reshape(-1, share).astype(np.uint8) & (2**grid.bits - 1)
-    model.buffers[tensor.buffer].data = np.bitwise_or.reduce(
+    file.model.buffers[tensor.buffer].data = np.bitwise_or.reduce(
         whole << (grid.bits * np.arange(share, dtype=np.uint8)), axis=1, dtype=np.uint8
     )
     tensor.type = _TYPES[grid.bits]

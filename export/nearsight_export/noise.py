@@ -27,6 +27,7 @@ Floats = NDArray[np.float32]
 _MOST = 120.0  # dB: sums of float32 in another order lie about 130 apart
 _ALIKE = 0.9  # the cosine from which a tensor is taken for the reference's
 _FALLS = 10.0  # dB below what is due, where some 3 were seen at most
+_WEIGHT_BITS = 8  # at most; what has more is added to products
 _FLOAT_DUE = {32: _MOST, 16: 70.0}  # by bits; a 16-bit float has 11 significant ones
 
 
@@ -43,7 +44,7 @@ def measured(member: str, content: bytes, exam: Exam) -> Noise:
     tables = list(zip(exam.trunk.code_sizes, exam.trunk.embedding_sizes, strict=True))
     held_ones = [part for held in inside.weights for part in (held, *held.parted(tables))]
     weights, due = {}, {}
-    for name, weight in exam.weights.items():
+    for name, weight in exam.trunk.cut(exam.weights).items():
         shaped = [each for held in held_ones for each in held.shaped(weight.shape)]
         like = _resembling(weight, [each.numbers for each in shaped])
         if like is not None:
@@ -89,10 +90,12 @@ def decibels(signal: Floats, found: Floats) -> float:
 
 
 def _due(weight: Floats, held: Held) -> float:
-    """What rounding to the file's bits leaves of a weight: even steps up to its largest number, or floats' steps."""
-    if held.is_float:
+    """What rounding to the file's bits leaves of a weight: floats' steps, even ones up to its largest number or, where
+    it is added to products of whole numbers, theirs.
+    """
+    if not held.step:
         return _FLOAT_DUE[held.bits]
-    width = float(np.abs(weight).max()) / (2 ** (held.bits - 1) - 1)
+    width = held.step if held.bits > _WEIGHT_BITS else float(np.abs(weight).max()) / (2 ** (held.bits - 1) - 1)
     return min(_MOST, 10 * math.log10(12 * float(np.mean(weight.astype(np.float64) ** 2)) / width**2))
 
 

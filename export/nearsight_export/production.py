@@ -68,7 +68,7 @@ class Production:
         run, needed = source.run, bundled(self.config).values()
         wanted = tuple(dict.fromkeys((*artifacts(self.config.variants), *needed)))
         known = self.histories.select(run.reference)
-        samples = collected(run.trunk, source.folded, run.window, known, self.config.seed)
+        samples = collected(run.trunk, source.folded, run.window, known, self.config.seed, run.spec)
         prepare(folder, Job(trunk=run.trunk, window=run.window, artifacts=wanted), source.folded, samples)
         failures = convert(folder, self.progress)
         for artifact in needed:

@@ -1,5 +1,6 @@
 """What calibrates integer graphs: rows of real histories with the states that they met, and real windows."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -8,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nearsight.backends.reference import NumpyBackend
+from nearsight.conformance import played
+from nearsight.spec import Spec
 from nearsight.trunk import Trunk, Weights
 from nearsight_export.replay import BLOCK, replayed, streamed_states
+from nearsight_export.vectors import drawn
 from nearsight_export.windows import drawn_windows, joined
 from nearsight_training.histories import Histories
 
@@ -17,6 +21,9 @@ __all__ = ["Samples", "collected"]
 
 _MOST_EVENTS = 20_000  # their states and their questions' are all held at once
 _STEPS, _WINDOWS, _STREAM = 2048, 128, 2000
+_INVENTED = 8  # draws of histories, other than those that prove a bundle
+
+Floats = NDArray[np.float32]
 
 
 class Samples(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,12 +66,15 @@ class Samples(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
 
-def collected(trunk: Trunk, weights: Weights, window: int, histories: Histories, seed: int) -> Samples:
+def collected(
+    trunk: Trunk, weights: Weights, window: int, histories: Histories, seed: int, spec: Spec | None = None
+) -> Samples:
     """Roll about 20,000 events out in float32 and keep up to 2,048 steps and 256 windows.
 
     The steps, and half of the windows at their ends, hold for every number and every part of the state those where it
     is smallest and largest, because a range that is calibrated too narrowly clips; the rest is drawn. Among them are
-    the states of one stream of 2,000 events without an end, since devices stream for months.
+    the states of one stream of 2,000 events without an end, since devices stream for months. With a `spec` there are
+    those of invented histories as well, which go to its bounds and a little past them, as a device's may.
     """
     histories = histories.limited(_MOST_EVENTS, seed)
     replay = replayed(NumpyBackend(weights, trunk), trunk, histories, keep=True)
@@ -82,14 +92,39 @@ def collected(trunk: Trunk, weights: Weights, window: int, histories: Histories,
         drawn_windows(histories, window, _WINDOWS, seed, telling),
         drawn_windows(histories, window, _WINDOWS, seed, ~telling),
     )
+    steps = [codes[kept], numbers[kept], states[kept]]
+    if spec:
+        steps = [np.concatenate(pair) for pair in zip(steps, _invented(spec, trunk, weights, seed), strict=True)]
     return Samples(
-        step_codes=codes[kept],
-        step_numbers=numbers[kept],
-        step_states=states[kept],
+        step_codes=steps[0],
+        step_numbers=steps[1],
+        step_states=steps[2],
         window_codes=windows.codes,
         window_numbers=windows.numbers,
         window_lengths=windows.lengths,
     )
+
+
+class _Overheard(NumpyBackend):
+    """A backend that keeps what it is asked, in `steps`."""
+
+    def __init__(self, weights: Weights, trunk: Trunk) -> None:
+        super().__init__(weights, trunk)
+        self.steps: list[tuple[NDArray[Any], ...]] = []
+
+    def step(self, codes: NDArray[np.int32], numbers: Floats, state: Floats) -> tuple[Floats, Floats, Floats]:
+        """See `Backend`."""
+        self.steps.append((codes.copy(), numbers.copy(), state.copy()))
+        return super().step(codes, numbers, state)
+
+
+def _invented(spec: Spec, trunk: Trunk, weights: Weights, seed: int) -> list[NDArray[Any]]:
+    """Rows of histories that nobody had, and the states that they met."""
+    backend = _Overheard(weights, trunk)
+    for number in range(_INVENTED):
+        for history in drawn(spec, seed + 1 + number):
+            deque(played(spec, trunk, backend, history), maxlen=0)
+    return [np.concatenate(each) for each in zip(*backend.steps, strict=True)]
 
 
 def _columns(*arrays: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:

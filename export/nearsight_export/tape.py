@@ -16,14 +16,15 @@ Floats = NDArray[np.float32]
 class Tape:
     """`nearsight.trunk.Ops` in NumPy that keeps the tensors which every runtime's graph has as well, in `signals`.
 
-    They have the names of their kernels, or say what they are: "row", "pooled", "gates", "candidate", "cells",
-    "logits". A product counts after its relu, where it has one: converters make one operator of both.
+    They have the names of their kernels, or say what they are: "row", "pooled", "gates", "candidate", "cells", and for
+    each of the trunk's `answers` "logits", "logits_1" and so on. A product counts after its relu, where it has one:
+    converters make one operator of both.
     """
 
     def __init__(self, weights: Weights) -> None:
         self.signals: dict[str, Floats] = {}
         self._names = {id(weight): name.removesuffix("_kernel") for name, weight in weights.items()}
-        self._names[id(weights["head_kernel"])] = "logits"
+        self._head, self._answers = weights["head_kernel"], 0
 
     def lookups(self, tables: Sequence[Floats], codes: NDArray[np.int32]) -> Sequence[Floats]:
         """See `Ops`."""
@@ -40,6 +41,8 @@ class Tape:
     def dense(self, x: Floats, kernel: Floats, bias: Floats | None = None) -> Floats:
         """See `Ops`; a product with constants that are no weights has no name."""
         product, name = NumpyOps.dense(x, kernel, bias), self._names.get(id(kernel))
+        if np.shares_memory(kernel, self._head):
+            name, self._answers = f"logits_{self._answers}" if self._answers else "logits", self._answers + 1
         return self._kept(name, product) if name else product
 
     def maximum(self, x: Floats, y: Floats) -> Floats:

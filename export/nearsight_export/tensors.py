@@ -13,7 +13,7 @@ from onnx import numpy_helper
 from nearsight_export.flatbuffer import constants
 from nearsight_export.ort import loaded
 
-__all__ = ["Held", "Inside", "opened"]
+__all__ = ["Held", "Inside", "interpreted", "opened"]
 
 Floats = NDArray[np.float32]
 Inputs = Mapping[str, NDArray[Any]]
@@ -21,11 +21,14 @@ _NUMBERS = (np.float32, np.int8, np.int16)
 
 
 class Held(msgspec.Struct, frozen=True):
-    """A constant of a file, dequantised, with how many bits each of its numbers has there, as integers or floats."""
+    """A constant of a file, dequantised, with how many bits each of its numbers has there.
+
+    `step` is the largest between two neighbouring ones, 0 for floats.
+    """
 
     numbers: Floats
     bits: int
-    is_float: bool
+    step: float
 
     def shaped(self, shape: tuple[int, ...]) -> Iterator["Held"]:
         """As it is and transposed, where that gives `shape`; leading dimensions of one aside."""
@@ -76,6 +79,14 @@ def _tflite(content: bytes, events: Sequence[Inputs]) -> Inside:
     except RuntimeError:
         return Inside(weights, (), {})
     return Inside(weights, tuple(rows.values()), outputs)
+
+
+def interpreted(content: bytes, events: Sequence[Inputs]) -> dict[int, Floats]:
+    """A TFLite step's tensors by their numbers, those of one of the single `events` after another: `(n, W)` each.
+
+    Raises `RuntimeError` where TFLite's own kernels refuse the graph.
+    """
+    return _interpreted(content, constants(content), events)[0]
 
 
 def _interpreted(
@@ -137,6 +148,6 @@ def _initialisers(model: onnx.ModelProto) -> Iterator[Held]:
             scale = arrays[f"{stem}_scale"]
             zero = arrays.get(f"{stem}_zero_point", np.zeros(1)).astype(np.float32)
             bits = 4 if "int4" in str(array.dtype) else 8 * array.dtype.itemsize
-            yield Held(((array.astype(np.float32) - zero) * scale).astype(np.float32), bits, False)
+            yield Held(((array.astype(np.float32) - zero) * scale).astype(np.float32), bits, float(np.max(scale)))
         elif array.dtype in (np.float32, np.float16):
-            yield Held(array.astype(np.float32), 8 * array.dtype.itemsize, True)
+            yield Held(array.astype(np.float32), 8 * array.dtype.itemsize, 0.0)

@@ -12,7 +12,7 @@ from nearsight.spec import Category, Groups, Number, Spec
 from nearsight.trunk import Weights
 from nearsight_export.bounds import tolerances
 
-__all__ = ["invented"]
+__all__ = ["drawn", "invented"]
 
 UNKNOWN = "a name that training never saw"
 _LENGTHS = (1, 2, 5, 12, 17)
@@ -23,14 +23,19 @@ _DIGITS = 9  # what float32 needs to be read back unchanged
 
 def invented(manifest: Manifest, weights: Weights, seed: int) -> Vectors:
     """Draw histories and write down what the float32 reference makes of them; `weights` are calibrated."""
-    rng = np.random.default_rng(seed)
-    drawn = [_history(manifest.spec, rng, length) for length in _LENGTHS]
     backend = NumpyBackend(weights, manifest.trunk)
-    return Vectors(tolerances=tolerances(), histories=tuple(_expected(manifest, backend, history) for history in drawn))
+    histories = tuple(_expected(manifest, backend, history) for history in drawn(manifest.spec, seed))
+    return Vectors(tolerances=tolerances(), histories=histories)
+
+
+def drawn(spec: Spec, seed: int) -> list[History]:
+    """Histories of a few lengths, without what is expected of them."""
+    rng = np.random.default_rng(seed)
+    return [_history(spec, rng, length) for length in _LENGTHS]
 
 
 def _expected(manifest: Manifest, backend: NumpyBackend, history: History) -> History:
-    results = list(played(manifest, backend, history))
+    results = list(played(manifest.spec, manifest.trunk, backend, history))
     moments = tuple(_filled(moment, result) for moment, result in zip(history.moments, results, strict=True))
     last = results[-1]
     return History(moments=moments, embedding=_numbers(last.embedding), state=_numbers(last.state))

@@ -14,6 +14,8 @@ from nearsight.cursor import Cursor
 from nearsight.errors import BundleError
 from nearsight.features import Encoder
 from nearsight.manifest import Manifest
+from nearsight.spec import Spec
+from nearsight.trunk import Trunk
 
 __all__ = ["Difference", "History", "Moment", "Tolerance", "Vectors", "differences", "played", "read_vectors", "verify"]
 
@@ -82,10 +84,10 @@ class Played(msgspec.Struct, frozen=True, kw_only=True):
     state: Floats
 
 
-def played(manifest: Manifest, backend: Backend, history: History) -> Iterator[Played]:
+def played(spec: Spec, trunk: Trunk, backend: Backend, history: History) -> Iterator[Played]:
     """Feed a history to a step graph as a session does, moment by moment."""
-    encoder, reset = Encoder(manifest.spec), manifest.spec.reset
-    empty = np.zeros((1, manifest.trunk.state_size), np.float32)
+    encoder, reset = Encoder(spec), spec.reset
+    empty = np.zeros((1, trunk.state_size), np.float32)
     cursor, state = Cursor(), empty
     for moment in history.moments:
         seconds = encoder.seconds(moment.time)
@@ -108,7 +110,7 @@ def differences(vectors: Vectors, manifest: Manifest, backend: Backend) -> Diffe
     rows = readings = states = 0.0
     for history in vectors.histories:
         last = None
-        for moment, last in zip(history.moments, played(manifest, backend, history), strict=True):
+        for moment, last in zip(history.moments, played(manifest.spec, manifest.trunk, backend, history), strict=True):
             rows = max(rows, _apart(last.codes, moment.codes), _apart(last.numbers, moment.numbers, scaled=True))
             readings = max(readings, _apart(last.heads, moment.heads))
         if last is not None:

@@ -20,7 +20,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     sha256: str
     bytes: int
-    precision: str | None = None  # "fp32", "fp16", "int8", "int8-full", "int4" for a graph or weights
+    precision: str | None = None  # "fp32", "fp16", "int8", "int8-full", "int16x8", "int4" for a graph or weights
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

@@ -106,6 +106,38 @@ class Trunk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return sum(activation.size for activation in self.activations)
 
     @property
+    def answers(self) -> tuple[Activation, ...]:
+        """The activations as a step runs them, each with a product of its own: neighbours of one kind are one.
+
+        Every softmax stays apart. Products apart are quantised apart, so that a few yes/no answers don't share the
+        scale of hundreds of names.
+        """
+        found: list[Activation] = []
+        for part in self.activations:
+            if found and found[-1].kind == part.kind != "softmax":
+                found[-1] = msgspec.structs.replace(found[-1], size=found[-1].size + part.size)
+            else:
+                found.append(part)
+        return tuple(found)
+
+    @property
+    def pieces(self) -> dict[str, tuple[str, slice]]:
+        """The weights as a step holds them, by a name each: which canonical one it is cut from, and what columns.
+
+        They are the canonical ones but for the heads', which are cut where there are several `answers`.
+        """
+        found = {name: (name, slice(None)) for name in self.weight_shapes}
+        if len(self.answers) > 1:
+            for name in ("head_kernel", "head_bias"):
+                del found[name]
+                found |= {f"{name}_{at}": (name, _columns(part)) for at, part in enumerate(self.answers)}
+        return found
+
+    def cut(self, weights: Weights) -> dict[str, NDArray[np.float32]]:
+        """Canonical weights in `pieces`."""
+        return {name: weights[whole][..., columns] for name, (whole, columns) in self.pieces.items()}
+
+    @property
     def weight_shapes(self) -> Shapes:
         """Every weight's name and shape."""
         embeddings = zip(self.code_sizes, self.embedding_sizes, strict=True)
@@ -134,11 +166,18 @@ def embedded(ops: Ops, trunk: Trunk, weights: Tensors, codes: Any, numbers: Any)
 
 def heads(ops: Ops, trunk: Trunk, weights: Tensors, read: Any) -> Any:
     """The answers `(B, O)` to what the heads read, `(B, trunk.read_size)`."""
-    logits = ops.dense(read, weights["head_kernel"], weights["head_bias"])
     functions = {"sigmoid": ops.sigmoid, "softmax": ops.softmax, "linear": _same}
-    pieces = ops.split(logits, [part.size for part in trunk.activations])
-    answers = [functions[part.kind](piece) for part, piece in zip(trunk.activations, pieces, strict=True)]
+    answers = [
+        functions[part.kind](
+            ops.dense(read, weights["head_kernel"][:, _columns(part)], weights["head_bias"][_columns(part)])
+        )
+        for part in trunk.answers
+    ]
     return ops.concat(answers) if len(answers) > 1 else answers[0]
+
+
+def _columns(part: Activation) -> slice:
+    return slice(part.start, part.start + part.size)
 
 
 def _same(x: Any) -> Any:

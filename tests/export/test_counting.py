@@ -86,7 +86,7 @@ def test_integers_throughout_are_counted_as_such():
     widths = {"numbers": trunk.numbers, "state": trunk.state_size}
     sample = {name: rng.normal(size=(8, width)).astype(np.float32) for name, width in widths.items()}
     sample |= {"codes": np.zeros((8, 1), np.int32)}
-    content = converted(step_function(trunk, made_up.weights(trunk, 1)), "int8-full", [sample])
+    content = converted(step_function(trunk, made_up.weights(trunk, 1)), "int16x8", [sample])
     work = work_of("step.tflite", content)
     assert work.multiplications == {"int16x8": 15 * 16 + 40 * 96 + 24}
     assert work.weight_bytes["int8"] == 15 * 16 + 40 * 96 + 24

@@ -307,7 +307,7 @@ def test_a_missing_variant_is_told_unless_the_bundle_needs_it(run_path, tmp_path
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ({"variant": "int3"}, r"one of fp32, fp16, int8, int8-full, int4, received 'int3'"),
+        ({"variant": "int3"}, r"one of fp32, fp16, int8, int8-full, int16x8, int4, received 'int3'"),
         ({"variant": "fp16", "variants": ("fp32",)}, "must be among those that are made"),
         ({"largest_loss": 0.5}, r"0 or lie below 0\.5, received 0\.5"),
         ({"members": ("window.tflite",)}, "needs a step graph"),

@@ -14,8 +14,9 @@ from nearsight_export.ort import quantised
 from nearsight_export.recording import OnnxOps
 
 STEPS = ("fp32/step.tflite", "fp32/step.onnx", "fp16/step.tflite", "int8/step.tflite", "int8/step.onnx")
-STEPS = (*STEPS, "int8-full/step.tflite")
-SIGNALS = ["row", "conv", "pooled", "lstm", "gates", "candidate", "cells", "logits", "heads", "embedding", "next_state"]
+STEPS = (*STEPS, "int8-full/step.tflite", "int16x8/step.tflite")
+SIGNALS = ["row", "conv", "pooled", "lstm", "gates", "candidate", "cells", "logits", "logits_1"]
+SIGNALS += ["heads", "embedding", "next_state"]
 
 
 @pytest.fixture(scope="module")
@@ -49,27 +50,29 @@ def test_a_sound_step_breaks_nowhere(made, noises, artifact):
     """All weights and all tensors are found, and weights have the noise that rounding by hand gives them."""
     noise, precision = noises[artifact], artifact.split("/")[0]
     assert broken(noise) == ""
-    assert set(noise.weights) == set(made.weights)
-    assert list(noise.signals) == SIGNALS
+    balanced = {"conv_kernel", "lstm_kernel"} if precision == "int8-full" else set()  # held in another form
+    assert set(noise.weights) == set(made.run.trunk.cut(made.weights)) - balanced
+    assert list(noise.signals) == [name for name in SIGNALS if precision != "int8-full" or name != "lstm"]
     if precision == "fp32":
         assert set(noise.weights.values()) == set(noise.signals.values()) == {120.0}
         return
     kernel = made.weights["lstm_kernel"]
     width = np.abs(kernel).max() / 127
-    by_hand = {"fp16": kernel.astype(np.float16), "int8": np.round(kernel / width) * width}
-    rounded = by_hand[precision.removesuffix("-full")]
+    whole = np.round(kernel / width) * width
+    rounded = {"fp16": kernel.astype(np.float16), "int8": whole, "int16x8": whole}.get(precision)
     tolerance = 1.5 if artifact.endswith("onnx") else 0.01  # ONNX's steps are those of an unsigned byte's whole range
-    assert noise.weights["lstm_kernel"] == pytest.approx(decibels(kernel, rounded), abs=tolerance)
+    if rounded is not None:
+        assert noise.weights["lstm_kernel"] == pytest.approx(decibels(kernel, rounded), abs=tolerance)
     assert all(found < 120 for name, found in noise.signals.items() if name not in ("row",))
 
 
 def test_constants_are_those_that_went_in(made):
-    held = [np.sort(array.ravel()) for array, _, _ in constants(made.files["fp32/step.tflite"]).values()]
+    held = [np.sort(array.ravel()) for array, *_ in constants(made.files["fp32/step.tflite"]).values()]
     for weight in made.weights.values():
         assert any(np.array_equal(array, np.sort(weight.ravel())) for array in held)
 
 
-@pytest.mark.parametrize("artifact", ["int8/step.tflite", "int8-full/step.tflite"])
+@pytest.mark.parametrize("artifact", ["int8/step.tflite", "int16x8/step.tflite"])
 @pytest.mark.parametrize("name", ["conv_kernel", "lstm_kernel"])
 def test_a_wrong_scale_is_named_where_it_is(made, artifact, name):
     content = rescaled(made.files[artifact], made.weights[name].T.shape, 1.7)
@@ -83,12 +86,15 @@ def test_the_certificates_sentence_says_where(made):
         certified("int8/step.tflite", content, made.exam, made.manifest, made.vectors)
 
 
+PIECES = {"head_kernel": "head_kernel_0"}  # of several, the one that falls short most
+
+
 @pytest.mark.parametrize("name", ["conv_kernel", "lstm_kernel", "head_kernel", "embedding_1", "lstm_bias"])
 @pytest.mark.parametrize("make", [lambda model: model, quantised])
 def test_an_altered_weight_is_named_in_onnx(made, name, make):
     weights = {**made.weights, name: made.weights[name] * np.float32(1.3)}
     noise = measured("step.onnx", make(onnx_graphs.step_model(made.run.trunk, weights)), made.exam)
-    assert broken(noise).startswith(f"it breaks at {name}: 10 dB")
+    assert broken(noise).startswith(f"it breaks at {PIECES.get(name, name)}: 10 dB")
 
 
 def test_a_wrong_operation_is_placed_between_two_tensors(made, monkeypatch):

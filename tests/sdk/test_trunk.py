@@ -92,3 +92,37 @@ def test_networks_that_cannot_be_are_refused(change):
     fields = {name: getattr(TRUNK, name) for name in TRUNK.__struct_fields__}
     with pytest.raises(ValueError, match=r"fit|cover"):
         Trunk(**{**fields, **change})
+
+
+def test_answers_of_one_kind_have_one_product_and_every_softmax_its_own():
+    kinds = ("sigmoid", "sigmoid", "linear", "linear", "softmax", "softmax", "sigmoid")
+    sizes = (1, 1, 1, 3, 5, 4, 1)
+    starts = np.cumsum([0, *sizes[:-1]]).tolist()
+    parts = [Activation(kind=k, start=at, size=n) for k, at, n in zip(kinds, starts, sizes, strict=True)]
+    trunk = Trunk(
+        code_sizes=(3,), embedding_sizes=(2,), numbers=1, filters=4, units=6, activations=tuple(parts), kind="lstm"
+    )
+    found = [(part.kind, part.start, part.size) for part in trunk.answers]
+    assert found == [("sigmoid", 0, 2), ("linear", 2, 4), ("softmax", 6, 5), ("softmax", 11, 4), ("sigmoid", 15, 1)]
+    weights = made_up.weights(trunk)
+    pieces = trunk.cut(weights)
+    assert pieces["head_kernel_3"].shape == (6, 4)
+    together = np.concatenate([pieces[f"head_kernel_{at}"] for at in range(5)], 1)
+    assert (together == weights["head_kernel"]).all()
+    assert set(weights) - set(pieces) == {"head_kernel", "head_bias"}
+    codes, numbers, state = np.zeros((1, 1), np.int32), np.ones((1, 1), np.float32), np.zeros((1, 12), np.float32)
+    heads, h, _ = NumpyBackend(weights, trunk).step(codes, numbers, state)
+    logits = h @ weights["head_kernel"] + weights["head_bias"]
+    for part in parts:
+        columns = slice(part.start, part.start + part.size)
+        powers = np.exp(logits[:, columns])
+        by_hand = {"sigmoid": powers / (1 + powers), "linear": logits[:, columns], "softmax": powers / powers.sum()}
+        assert heads[:, columns] == pytest.approx(by_hand[part.kind], abs=1e-6)
+
+
+def test_one_kind_of_answer_is_cut_nowhere():
+    trunk = Trunk(
+        code_sizes=(3,), embedding_sizes=(2,), numbers=1, filters=4, units=6,
+        activations=tuple(Activation(kind="sigmoid", start=at, size=1) for at in range(3)),
+    )  # fmt: skip
+    assert set(trunk.pieces) == set(trunk.weight_shapes)

@@ -5,6 +5,7 @@ by their `Grid`; what they are multiplied with by rows, as it comes, to 8 bits b
 number.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -43,14 +44,16 @@ def aware(model: Model, desk: Desk, bits: int, progress: Progress = SILENT) -> t
 
     apart = lesson.given(model.graph(train_embeddings=desk.trained), pupil, progress, keep)
     keep(lesson.steps)
-    found = grids(model.trunk, bits)
-    weights = {name: found[name].rounded(array) if name in found else array for name, array in canonical(pupil).items()}
+    weights, found = canonical(pupil), grids(model.trunk, bits)
+    held = model.trunk.cut(weights)  # views, through which the rounding gets into the weights
+    for name, grid in found.items():
+        held[name][...] = grid.rounded(held[name])
     progress.finish(f"{len(found)} matrices have learned to live with {bits} bits")
     return Model(model.trunk, weights), PassReport(
         name="quantisation_aware",
         said=f"the weights of the large matrices are whole numbers of {bits} bits times a scale",
-        tensors={name: Tensor.of(weights[name]) for name in found},
-        skipped=_skipped(weights, found, bits),
+        tensors={name: Tensor.of(held[name]) for name in found},
+        skipped=_skipped(held, found, bits),
         steps=lesson.steps,
         validation_difference=apart,
     )
@@ -59,12 +62,16 @@ def aware(model: Model, desk: Desk, bits: int, progress: Progress = SILENT) -> t
 def rounding(model: Model, bits: int, *, train_embeddings: bool = True) -> Any:
     """A train graph with a model's weights that answers as its step graph with weights of `bits` bits does."""
 
+    answers = [columns for name, (_, columns) in model.trunk.pieces.items() if name.startswith("head_kernel")]
+
     def rounded(layer: Any) -> Any:
         kind = _KINDS.get(type(layer))
         if kind is None:
             return layer.__class__.from_config(layer.get_config())
         copy = kind.from_config(layer.get_config())
         copy.bits = bits
+        if layer.name == "head":
+            copy.parts = answers
         return copy
 
     graph = tf_keras.models.clone_model(model.graph(train_embeddings=train_embeddings), clone_function=rounded)
@@ -86,8 +93,11 @@ class _Rounded:
 
 
 class _Dense(_Rounded, tf_keras.layers.Dense):  # type: ignore[misc]
+    parts: Sequence[slice] = (slice(None),)  # the columns of products apart
+
     def call(self, x: Any) -> Any:
-        return self.activation(self._product(x, self._weights(self.kernel)) + self.bias)
+        products = [self._product(x, self._weights(self.kernel[:, columns])) for columns in self.parts]
+        return self.activation(tf.concat(products, -1) + self.bias)
 
 
 class _Conv1D(_Rounded, tf_keras.layers.Conv1D):  # type: ignore[misc]

@@ -12,6 +12,7 @@ from nearsight_export.passes.channels import Size, channels_of
 from nearsight_export.passes.model import Desk, Model
 from nearsight_export.recipe import StructuredPruning
 from nearsight_export.samples import collected
+from nearsight_export.variants import CALIBRATED
 
 __all__ = ["Counts", "counted"]
 
@@ -59,7 +60,7 @@ def _footprint(model: Model, desk: Desk, variant: str) -> Footprint:
     """What the network's step takes as it is."""
     trunk, run = model.trunk, desk.run
     samples = None
-    if variant == "int8-full":
+    if variant in CALIBRATED:
         samples = collected(trunk, model.weights, run.window, desk.training, run.seed)
     content = converted(trunk, model.weights, run.window, f"{variant}/step.tflite", samples)
     return Footprint.of(trunk, variant, content)
