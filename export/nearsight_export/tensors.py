@@ -12,6 +12,7 @@ from onnx import numpy_helper
 
 from nearsight_export.flatbuffer import constants
 from nearsight_export.ort import loaded
+from nearsight_export.rewriting import Rewriting
 
 __all__ = ["Held", "Inside", "interpreted", "opened"]
 
@@ -73,12 +74,33 @@ def _tflite(content: bytes, events: Sequence[Inputs]) -> Inside:
     It also runs a few graphs that these kernels refuse, of which only the weights are told then.
     """
     fixed = constants(content)
-    weights = tuple(Held(*each) for each in fixed.values())
+    weights = tuple(_held(content, fixed))
     try:
         rows, outputs = _interpreted(content, fixed, events)
     except RuntimeError:
         return Inside(weights, (), {})
     return Inside(weights, tuple(rows.values()), outputs)
+
+
+def _held(content: bytes, fixed: Mapping[int, tuple[Floats, int, float]]) -> Iterator[Held]:
+    """The constants; weights that `static_range` has balanced and cut into parts as they were before."""
+    file, parts = Rewriting(content), dict[int, list[Any]]()
+    makers = {int(each.outputs[0]): each for each in file.operators}
+    for product in file.products():
+        rounded = makers.get(int(product.inputs[0]))
+        even = makers.get(int(rounded.inputs[0])) if rounded and file.name(rounded) == "QUANTIZE" else None
+        if even and file.name(even) == "MUL" and int(even.inputs[1]) in fixed:
+            parts.setdefault(int(even.inputs[1]), []).append(product.inputs[1:])
+    for balance, ones in parts.items():
+        kernels, *biases = ([fixed[int(tensor)] for tensor in each] for each in zip(*ones, strict=True))
+        yield Held(
+            np.concatenate([each[0] for each in kernels]) * fixed[balance][0], 8, max(each[2] for each in kernels)
+        )
+        yield from (
+            Held(np.concatenate([each[0] for each in bias]), 32, max(each[2] for each in bias)) for bias in biases
+        )
+    done = {int(tensor) for ones in parts.values() for one in ones for tensor in one}
+    yield from (Held(*each) for number, each in fixed.items() if number not in done)
 
 
 def interpreted(content: bytes, events: Sequence[Inputs]) -> dict[int, Floats]:

@@ -43,6 +43,8 @@ def test_every_customer_is_scored_and_the_models_are_compared():
     assert set(found.auc) == {NETWORK, "LightGBM", "BG/NBD"}
     for name, difference in found.network_less.items():
         assert difference.value == pytest.approx(found.auc[NETWORK].value - found.auc[name].value)
+        assert found.auc[name].value == pytest.approx(np.mean(found.by_fold[name]))
+    assert set(found.pooled_less) == set(found.network_less)
     assert found.auc["BG/NBD"].value > 0.8  # who still buys was made to be told from who stopped
     assert all(len(each) == 2 for each in found.by_fold.values())
     assert msgspec.json.decode(msgspec.json.encode(found), type=CrossFit) == found

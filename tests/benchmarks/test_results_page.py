@@ -28,6 +28,7 @@ CROSSFIT = CrossFit(
     auc={"network": Interval(0.77, 0.76, 0.78), "LightGBM": Interval(0.771, 0.76, 0.78),
          "BG/NBD": Interval(0.76, 0.75, 0.77)},
     network_less={"LightGBM": Interval(-0.001, -0.003, 0.002), "BG/NBD": Interval(0.01, 0.002, 0.02)},
+    pooled_less={"LightGBM": Interval(-0.002, -0.004, -0.001), "BG/NBD": Interval(0.01, 0.002, 0.02)},
 )  # fmt: skip
 
 

@@ -21,9 +21,9 @@ from nearsight_training.teachers import Said
 
 __all__ = ["OutOfFold"]
 
-_FOLDS = 5
+_FOLDS = 3
 _AT_ONCE = 400_000  # questions
-_MOST = 100_000  # questions that one fold's trees learn from
+_MOST = 40_000  # questions that one fold's trees learn from
 _CLOSE = 0.01  # of AUC on validation by which trees may be worse and still belong to a mean
 
 Floats = NDArray[np.float64]
