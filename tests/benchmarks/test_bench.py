@@ -44,7 +44,8 @@ def test_everybody_takes_part(results, device):
     names = {entry.name for entry in results.entries if entry.runtime != "TFLite"}
     steps = {f"step {precision} · LiteRT" for precision in ("fp32", "fp16", "int8", "int8-full")}
     steps |= {f"step {precision} · ONNX Runtime" for precision in ("fp32", "int8")} | {"step fp32 · NumPy"}
-    windows = {name.replace("step", f"window {size}") for name in steps if "NumPy" not in name for size in WINDOWS}
+    whole = {name for name in steps if "NumPy" not in name and "int8-full" not in name}  # both have steps alone
+    windows = {name.replace("step", f"window {size}") for name in whole for size in WINDOWS}
     fused = {f"fused window {size} {precision} · LiteRT" for size in WINDOWS for precision in ("fp32", "int8")}
     keras = {f"Keras {call}, window {size}" for call in ("model(x)", "predict") for size in WINDOWS}
     observed = {f"observe · {name}, event {n}" for name in ("LiteRT", "ONNX Runtime", "NumPy") for n in ("10", "300")}
