@@ -10,9 +10,21 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-__all__ = ["Operator", "Tensor", "constants", "foreign_operators", "operations", "operators", "tidied"]
+from nearsight_export.held import Held
 
-_IDENTIFIER = b"TFL3"
+__all__ = [
+    "IDENTIFIER",
+    "Operator",
+    "Tensor",
+    "constants",
+    "foreign_operators",
+    "operations",
+    "operator_name",
+    "operators",
+    "tidied",
+]
+
+IDENTIFIER = b"TFL3"
 _ALIGNMENT = 16  # bytes; the schema's `force_align` of a buffer, which the Python generator doesn't know of
 _KINDS: dict[int, np.dtype[Any]] = {
     schema.TensorType.FLOAT32: np.dtype("<f4"),
@@ -33,7 +45,7 @@ _BUILTIN_NAMES = {
 def operators(content: bytes) -> Counter[str]:
     """How often each operator occurs in a TFLite file; custom ones, Flex among them, as `CUSTOM:NAME`."""
     model = schema.ModelT.InitFromPackedBuf(content)
-    names = [_operator_name(code) for code in model.operatorCodes]
+    names = [operator_name(code) for code in model.operatorCodes]
     return Counter(names[operator.opcodeIndex] for graph in model.subgraphs for operator in graph.operators or ())
 
 
@@ -60,7 +72,7 @@ class Operator(msgspec.Struct, frozen=True):
 def operations(content: bytes) -> list[Operator]:
     """A TFLite file's operators in the order in which they run; the first subgraph's."""
     model = schema.ModelT.InitFromPackedBuf(content)
-    graph, names = model.subgraphs[0], [_operator_name(code) for code in model.operatorCodes]
+    graph, names = model.subgraphs[0], [operator_name(code) for code in model.operatorCodes]
     tensors = [_tensor(model, tensor) for tensor in graph.tensors]
     return [
         Operator(
@@ -85,12 +97,8 @@ def foreign_operators(content: bytes) -> list[str]:
     return sorted(name for name in operators(content) if name.startswith("CUSTOM"))
 
 
-def constants(content: bytes) -> dict[int, tuple[NDArray[np.float32], int, float]]:
-    """The tensors that a TFLite file holds, by their numbers.
-
-    They are dequantised, with how many bits each number has in the file and the largest step between two of them, which
-    is 0 for floats.
-    """
+def constants(content: bytes) -> dict[int, Held]:
+    """The tensors that a TFLite file holds, by their numbers."""
     model = schema.ModelT.InitFromPackedBuf(content)
     tensors = model.subgraphs[0].tensors
     held = {number: (tensor, model.buffers[tensor.buffer].data) for number, tensor in enumerate(tensors)}
@@ -101,20 +109,20 @@ def constants(content: bytes) -> dict[int, tuple[NDArray[np.float32], int, float
     }
 
 
-def _dequantised(tensor: Any, data: NDArray[np.uint8]) -> tuple[NDArray[np.float32], int, float]:
+def _dequantised(tensor: Any, data: NDArray[np.uint8]) -> Held:
     bits = _PACKED.get(tensor.type) or 8 * _KINDS[tensor.type].itemsize
     array = _unpacked(data, bits) if bits < 8 else data.view(_KINDS[tensor.type])
     found = array[: int(np.prod(tensor.shape))].reshape(tensor.shape).astype(np.float32)
     told = tensor.quantization
     if told is None or told.scale is None:
-        return found, bits, 0.0 if tensor.type in _FLOATS else 1.0
+        return Held(found, bits, 0.0 if tensor.type in _FLOATS else 1.0)
     along = [1] * found.ndim
     if len(told.scale) > 1:
         along[told.quantizedDimension] = len(told.scale)
     zero = np.zeros(1) if told.zeroPoint is None else np.asarray(told.zeroPoint)
     zero = np.broadcast_to(zero, len(told.scale)).reshape(along)
     scale = np.asarray(told.scale, np.float32).reshape(along)
-    return ((found - zero) * scale).astype(np.float32), bits, float(scale.max())
+    return Held(((found - zero) * scale).astype(np.float32), bits, float(scale.max()))
 
 
 def _unpacked(data: NDArray[np.uint8], bits: int) -> NDArray[np.int8]:
@@ -145,7 +153,7 @@ def tidied(content: bytes) -> bytes:
     _drop_unused(model)
     model.description, model.metadata, model.metadataBuffer = None, None, None
     builder = _SharingBuilder(len(content))
-    builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
+    builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
     return bytes(builder.Output())
 
 
@@ -218,7 +226,8 @@ class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]  # the library
         return self.EndVector()
 
 
-def _operator_name(code: Any) -> str:
+def operator_name(code: Any) -> str:
+    """The kind of operator that a code of the schema stands for; a custom one is `CUSTOM:NAME`."""
     builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
     if builtin == schema.BuiltinOperator.CUSTOM:
         return f"CUSTOM:{_text(code.customCode)}"

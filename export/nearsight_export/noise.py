@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from nearsight.backends.backend import OUTPUTS
 from nearsight.trunk import step
 from nearsight_export.exam import Exam
+from nearsight_export.held import Held
 from nearsight_export.reports import Noise
 from nearsight_export.tape import Tape
-from nearsight_export.tensors import Held, opened
+from nearsight_export.tensors import opened
 
 __all__ = ["broken", "decibels", "measured"]
 

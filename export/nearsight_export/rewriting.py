@@ -8,6 +8,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
+from nearsight_export.flatbuffer import IDENTIFIER, operator_name
+
 __all__ = ["Rewriting"]
 
 Floats = NDArray[np.float32]
@@ -17,9 +19,6 @@ _KINDS = {
     "DEQUANTIZE": (2, "DequantizeOptions"),
     "QUANTIZE": (1, "QuantizeOptions"),
     "MUL": (1, "MulOptions"),
-}
-_BUILTIN: dict[int, str] = {
-    value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)
 }
 
 
@@ -47,7 +46,7 @@ class Rewriting:
 
     def name(self, operator: Any) -> str:
         """An operator's kind, such as "FULLY_CONNECTED"."""
-        return _BUILTIN[int(self.code(operator).builtinCode)]
+        return operator_name(self.code(operator))
 
     def code(self, operator: Any) -> Any:
         """Which kernel runs an operator."""
@@ -99,7 +98,7 @@ class Rewriting:
     def packed(self) -> bytes:
         """The file."""
         builder = flatbuffers.Builder(1024)
-        builder.Finish(self.model.Pack(builder), file_identifier=b"TFL3")
+        builder.Finish(self.model.Pack(builder), file_identifier=IDENTIFIER)
         return bytes(builder.Output())
 
     def _placed(self, tensor: Any) -> int:

@@ -11,45 +11,15 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from nearsight_export.flatbuffer import constants
+from nearsight_export.held import Held
 from nearsight_export.ort import loaded
 from nearsight_export.rewriting import Rewriting
 
-__all__ = ["Held", "Inside", "interpreted", "opened"]
+__all__ = ["Inside", "interpreted", "opened"]
 
 Floats = NDArray[np.float32]
 Inputs = Mapping[str, NDArray[Any]]
 _NUMBERS = (np.float32, np.int8, np.int16)
-
-
-class Held(msgspec.Struct, frozen=True):
-    """A constant of a file, dequantised, with how many bits each of its numbers has there.
-
-    `step` is the largest between two neighbouring ones, 0 for floats.
-    """
-
-    numbers: Floats
-    bits: int
-    step: float
-
-    def shaped(self, shape: tuple[int, ...]) -> Iterator["Held"]:
-        """As it is and transposed, where that gives `shape`; leading dimensions of one aside."""
-        bare = self.numbers.reshape(self.numbers.shape[-len(shape) :]) if self._fits(shape) else None
-        if bare is None:
-            return
-        for turned in (bare, bare.T) if bare.ndim > 1 else (bare,):
-            if turned.shape == shape:
-                yield msgspec.structs.replace(self, numbers=turned)
-
-    def parted(self, shapes: Sequence[tuple[int, int]]) -> Iterator["Held"]:
-        """The tables of these shapes, where it is all of them in one row."""
-        sizes = [rows * width for rows, width in shapes]
-        if self.numbers.shape == (sum(sizes),):
-            parts = np.split(self.numbers, np.cumsum(sizes)[:-1])
-            for part, shape in zip(parts, shapes, strict=True):
-                yield msgspec.structs.replace(self, numbers=part.reshape(shape))
-
-    def _fits(self, shape: tuple[int, ...]) -> bool:
-        return self.numbers.ndim >= len(shape) and set(self.numbers.shape[: -len(shape)]) <= {1}
 
 
 class Inside(msgspec.Struct, frozen=True):
@@ -74,7 +44,7 @@ def _tflite(content: bytes, events: Sequence[Inputs]) -> Inside:
     It also runs a few graphs that these kernels refuse, of which only the weights are told then.
     """
     fixed = constants(content)
-    weights = tuple(_held(content, fixed))
+    weights = tuple(_unbalanced(content, fixed))
     try:
         rows, outputs = _interpreted(content, fixed, events)
     except RuntimeError:
@@ -82,25 +52,26 @@ def _tflite(content: bytes, events: Sequence[Inputs]) -> Inside:
     return Inside(weights, tuple(rows.values()), outputs)
 
 
-def _held(content: bytes, fixed: Mapping[int, tuple[Floats, int, float]]) -> Iterator[Held]:
-    """The constants; weights that `static_range` has balanced and cut into parts as they were before."""
-    file, parts = Rewriting(content), dict[int, list[Any]]()
+def _unbalanced(content: bytes, fixed: Mapping[int, Held]) -> Iterator[Held]:
+    """The constants; weights and biases that `static_range` has balanced and cut into parts as they were before."""
+    file, parts = Rewriting(content), dict[int, list[Sequence[int]]]()
     makers = {int(each.outputs[0]): each for each in file.operators}
     for product in file.products():
         rounded = makers.get(int(product.inputs[0]))
         even = makers.get(int(rounded.inputs[0])) if rounded and file.name(rounded) == "QUANTIZE" else None
         if even and file.name(even) == "MUL" and int(even.inputs[1]) in fixed:
-            parts.setdefault(int(even.inputs[1]), []).append(product.inputs[1:])
-    for balance, ones in parts.items():
-        kernels, *biases = ([fixed[int(tensor)] for tensor in each] for each in zip(*ones, strict=True))
-        yield Held(
-            np.concatenate([each[0] for each in kernels]) * fixed[balance][0], 8, max(each[2] for each in kernels)
-        )
-        yield from (
-            Held(np.concatenate([each[0] for each in bias]), 32, max(each[2] for each in bias)) for bias in biases
-        )
-    done = {int(tensor) for ones in parts.values() for one in ones for tensor in one}
-    yield from (Held(*each) for number, each in fixed.items() if number not in done)
+            parts.setdefault(int(even.inputs[1]), []).append([int(tensor) for tensor in product.inputs[1:]])
+    for balance, products in parts.items():
+        kernel, *bias = (_joined([fixed[tensor] for tensor in each]) for each in zip(*products, strict=True))
+        yield msgspec.structs.replace(kernel, numbers=kernel.numbers * fixed[balance].numbers)
+        yield from bias
+    done = {tensor for products in parts.values() for each in products for tensor in each}
+    yield from (held for tensor, held in fixed.items() if tensor not in done)
+
+
+def _joined(parts: Sequence[Held]) -> Held:
+    """Rows that were cut from one."""
+    return Held(np.concatenate([each.numbers for each in parts]), parts[0].bits, max(each.step for each in parts))
 
 
 def interpreted(content: bytes, events: Sequence[Inputs]) -> dict[int, Floats]:

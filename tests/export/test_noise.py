@@ -68,7 +68,7 @@ def test_a_sound_step_breaks_nowhere(made, noises, artifact):
 
 
 def test_constants_are_those_that_went_in(made):
-    held = [np.sort(array.ravel()) for array, *_ in constants(made.files["fp32/step.tflite"]).values()]
+    held = [np.sort(each.numbers.ravel()) for each in constants(made.files["fp32/step.tflite"]).values()]
     for weight in made.run.trunk.cut(made.weights).values():
         assert any(np.array_equal(array, np.sort(weight.ravel())) for array in held)
 
