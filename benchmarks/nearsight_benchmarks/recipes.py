@@ -30,6 +30,9 @@ from nearsight_export.pace import Pace, raced
 from nearsight_export.proof import losses
 from nearsight_export.recipe import RECIPES
 from nearsight_export.replay import Replay, replayed
+from nearsight_training.answers import Answers
+from nearsight_training.baselines import over_trees
+from nearsight_training.histories import Histories
 from nearsight_training.learning import cutoff_of
 from nearsight_training.metrics import Interval
 from nearsight_training.progress import SILENT, Progress
@@ -39,16 +42,19 @@ from nearsight_training.split import TEST
 __all__ = ["Cooked", "Moved", "Recipes", "RunRecipes", "compared", "measured", "notes", "table"]
 
 _STEP, _REFERENCE, _TREES = "step.tflite", "quick", "LightGBM"
+_LEAST = 1e-9  # of a probability
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A yes/no head beside the trained network's.
 
     `more` is its AUC less that one's, with a paired interval of 95 %, None where all test users gave one answer.
-    `flipped` is the share of all answers that lie on the other side of the threshold, each network's own.
+    `over_trees` is its AUC less LightGBM's, None where that can't be fitted. `flipped` is the share of all answers that
+    lie on the other side of the threshold, each network's own.
     """
 
     more: Interval | None
+    over_trees: Interval | None
     flipped: float
 
 
@@ -116,14 +122,18 @@ def compared(path: Path, exports: Mapping[str, tuple[Made, Path]]) -> RunRecipes
         raise NearsightError(f"{path} needs an export by {_REFERENCE} ({exports[_REFERENCE][0].failure})")
     run, exam = load_run(path), _exam(path)
     bundles = {name: read_bundle(bundle) for name, (each, bundle) in exports.items() if not each.failure}
-    before = replayed(exam.reference, run.trunk, exam.histories)
+    before, over = replayed(exam.reference, run.trunk, exam.histories), _over_trees(run, load_histories(path), bundles)
     return RunRecipes(
         data=run.source.name,
         users=len(exam.histories),
         trees=_less_trees(run),
         cooked=tuple(
             _cooked(
-                name, exports[name][0], bundle, _pace(exam, bundle, bundles[_REFERENCE]), _moved(exam, before, bundle)
+                name,
+                exports[name][0],
+                bundle,
+                _pace(exam, bundle, bundles[_REFERENCE]),
+                _moved(exam, before, bundle, over[name]),
             )
             for name, bundle in bundles.items()
         ),
@@ -164,7 +174,7 @@ def _cooked(name: str, made: Made, bundle: Bundle, pace: Pace, heads: dict[str, 
     )
 
 
-def _moved(exam: Exam, before: Replay, bundle: Bundle) -> dict[str, Moved]:
+def _moved(exam: Exam, before: Replay, bundle: Bundle, over: Mapping[str, Interval]) -> dict[str, Moved]:
     trunk = bundle.manifest.trunk
     after = replayed(choose("litert", bundle.members, trunk), trunk, exam.histories)
     lost = losses(exam, before, after)
@@ -172,10 +182,32 @@ def _moved(exam: Exam, before: Replay, bundle: Bundle) -> dict[str, Moved]:
     return {
         name: Moved(
             more=Interval(-lost[name].value, -lost[name].high, -lost[name].low) if name in lost else None,
+            over_trees=over.get(name),
             flipped=float(np.mean(decisions != second[name])),
         )
         for name, decisions in first.items()
     }
+
+
+def _over_trees(run: Run, histories: Histories, bundles: Mapping[str, Bundle]) -> dict[str, dict[str, Interval]]:
+    """By how much higher each bundle's AUC is than LightGBM's, by recipe and head."""
+    test, given = histories.select(TEST), {}
+    for name, bundle in bundles.items():
+        trunk = bundle.manifest.trunk
+        after = replayed(choose("litert", bundle.members, trunk), trunk, test)
+        given[name] = Answers(_logits(after.heads), _logits(after.asked))
+    told = (
+        msgspec.structs.replace(head, scale=1.0, offset=0.0)  # the graphs' answers are calibrated already
+        for head in run.heads
+        if isinstance(head, BinaryHead)
+    )
+    return over_trees(run.spec, histories, tuple(told), given, cutoff_of(run.config), run.seed)
+
+
+def _logits(chances: NDArray[np.float32]) -> NDArray[np.float32]:
+    bounded = np.clip(chances.astype(np.float64), _LEAST, 1 - _LEAST)
+    logits: NDArray[np.float32] = np.log(bounded / (1 - bounded)).astype(np.float32)
+    return logits
 
 
 def _decisions(replay: Replay, heads: Sequence[Head]) -> dict[str, NDArray[np.bool_]]:
@@ -196,7 +228,14 @@ def _less_trees(run: Run) -> dict[str, Interval]:
 def table(found: RunRecipes) -> str:
     """One run's figures in Markdown."""
     heads = list(dict.fromkeys(name for each in found.cooked for name in each.heads))
-    columns = ["recipe", "left", "kB", f"time of {_REFERENCE}'s", *(f"{name}: AUC, flipped" for name in heads), "s"]
+    columns = [
+        "recipe",
+        "left",
+        "kB",
+        f"time of {_REFERENCE}'s",
+        *(f"{name}: AUC, less {_TREES}'s, flipped" for name in heads),
+        "s",
+    ]
     return tabled(columns, [[*_row(each), *_heads(each, heads), f"{each.seconds:.0f}"] for each in found.cooked])
 
 
@@ -216,7 +255,8 @@ def _row(each: Cooked) -> list[str]:
 def _heads(each: Cooked, names: Sequence[str]) -> Iterator[str]:
     for name in names:
         head = each.heads[name]
-        yield f"{difference(head.more) if head.more else '–'}, {100 * head.flipped:.2f} %"
+        more, over = (difference(each) if each else "–" for each in (head.more, head.over_trees))
+        yield f"{more}; {over}; {100 * head.flipped:.2f} %"
 
 
 def main(arguments: Sequence[str]) -> None:

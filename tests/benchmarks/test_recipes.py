@@ -118,6 +118,9 @@ def test_what_failed_and_what_trees_do_stands_below_the_table(found, run_path):
     gate = load_run(run_path).gates["purchase"]
     trees = [rival.ahead["auc"] for rival in gate.rivals if rival.name == "LightGBM"]
     assert list(found.trees.values()) == trees
+    exact = found.cooked[1].heads["purchase"].over_trees  # the same network, the same trees, the same resamples
+    for mine, its in zip(msgspec.structs.astuple(exact), msgspec.structs.astuple(trees[0]), strict=True):
+        assert mine == pytest.approx(its, abs=1e-4)
 
 
 def test_without_the_default_there_is_nothing_to_time_against(run_path, tmp_path):

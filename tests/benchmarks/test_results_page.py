@@ -194,11 +194,11 @@ def test_networks_and_recipes_are_told_by_their_own_tables(tmp_path):
         )
         for data in ("cdnow", "bpic2012")
     ]  # fmt: skip
+    moved = Moved(more=Interval(-0.0007, -0.0051, 0.0034), over_trees=Interval(0.02, 0.01, 0.03), flipped=0.0048)
     cooked = Cooked(
         recipe="balanced", seconds=81.0, network="cnn_lstm", filters=28, units=44, size=size,
         pace=Pace(p50_us=2.7, reference_us=2.9, ratio=0.914),
-        heads={"ends": Moved(more=Interval(-0.0007, -0.0051, 0.0034), flipped=0.0048),
-               "silent": Moved(more=None, flipped=0.0)},
+        heads={"ends": moved, "silent": Moved(more=None, over_trees=None, flipped=0.0)},
     )  # fmt: skip
     runs = RunRecipes(
         data="eshop2008", users=4658, trees={"ends": Interval(0.01, 0.002, 0.03)}, cooked=(cooked,),
@@ -210,8 +210,8 @@ def test_networks_and_recipes_are_told_by_their_own_tables(tmp_path):
         assert f"```\n{each.command}\n```\n\n{each.data}: will purchase happen? 40 questions about 30 test" in page
     assert page.count("| cnn_lstm | 0.7700 (0.7600 to 0.7800) |") == 2
     assert (
-        "| balanced | cnn_lstm, 28 filters, 44 units | 37.3 | 0.91 | −0.0007 (−0.0051 to +0.0034), 0.48 % | –, 0.00 % "
-        "| 81 |" in page
+        "| balanced | cnn_lstm, 28 filters, 44 units | 37.3 | 0.91 | −0.0007 (−0.0051 to +0.0034); "
+        "+0.0200 (+0.0100 to +0.0300); 0.48 % | –; –; 0.00 % | 81 |" in page
     )
     assert "- ends: the trained network's AUC less LightGBM's is +0.0100 (+0.0020 to +0.0300).\n- smallest made" in page
     assert "The load average was 1.2 at the end." in page

@@ -1,6 +1,6 @@
 """Simpler models beside the network: they learn from the same users and are asked the same questions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 import numpy as np
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from nearsight.errors import InputError
 from nearsight.heads import BinaryHead, Head, NextEventHead, ValueHead
+from nearsight.spec import Spec
 from nearsight_training.amounts import amounts
 from nearsight_training.answers import Answers, probabilities, scored
 from nearsight_training.calibration import platt
@@ -29,7 +30,7 @@ from nearsight_training.progress import SILENT, Progress
 from nearsight_training.questions import Questions, customers, features, known_answers, of_kind, pasts, told
 from nearsight_training.split import TEST, TRAIN, VALIDATION
 
-__all__ = ["gated"]
+__all__ = ["gated", "over_trees"]
 
 _MOST_TRAINING, _MOST_TEST, _MOST_CURVE = 40_000, 20_000, 4_000
 _MOST_CHANCES = 20_000_000  # numbers in a table of questions by next events
@@ -53,7 +54,7 @@ def gated(
     progress.start("simpler models", len(heads))
     for head in heads:
         if isinstance(head, BinaryHead):
-            gates[head.name] = _Binary(prepared, head, given, cutoff, seed).gate()
+            gates[head.name] = _Binary(prepared.spec, prepared.histories, head, given, cutoff, seed).gate()
         elif isinstance(head, ValueHead):
             if (gate := amounts(prepared, head, given, cutoff, seed)) is not None:
                 gates[head.name] = gate
@@ -64,12 +65,41 @@ def gated(
     return gates
 
 
+def over_trees(
+    spec: Spec,
+    histories: Histories,
+    heads: tuple[Head, ...],
+    given: Mapping[str, Answers],
+    cutoff: float | None,
+    seed: int,
+) -> dict[str, dict[str, Interval]]:
+    """By how much higher networks' AUC is than LightGBM's, by network and yes/no head, as the gate finds it.
+
+    `given` are their answers on the test by name. A head is missing where LightGBM can't be fitted.
+    """
+    found: dict[str, dict[str, Interval]] = {name: {} for name in given}
+    for head in heads:
+        if not isinstance(head, BinaryHead):
+            continue
+        trees: Floats | None = None
+        for name, answers in given.items():
+            beside = _Binary(spec, histories, head, answers, cutoff, seed)
+            try:
+                trees = beside.trees if trees is None else trees
+            except InputError:
+                break
+            found[name][head.name] = beside.ahead_of(trees)
+    return found
+
+
 class _Binary:
     """A yes/no head's rivals: they learn from the same kind of question, and are asked what the network was asked."""
 
-    def __init__(self, prepared: Prepared, head: BinaryHead, given: Answers, cutoff: float | None, seed: int) -> None:
-        self.spec, self.head, self.seed = prepared.spec, head, seed
-        self.train, self.validation, test = (prepared.histories.select(part) for part in (TRAIN, VALIDATION, TEST))
+    def __init__(
+        self, spec: Spec, histories: Histories, head: BinaryHead, given: Answers, cutoff: float | None, seed: int
+    ) -> None:
+        self.spec, self.head, self.seed = spec, head, seed
+        self.train, self.validation, test = (histories.select(part) for part in (TRAIN, VALIDATION, TEST))
         is_ask, indices = scored(test, head, cutoff)
         self.kind = "ask" if is_ask else "event"
         (asked,) = self._questions(test)
@@ -93,6 +123,10 @@ class _Binary:
                 absent[name] = str(error)
         needs = {} if BoostedTrees.name in absent or self.spec.steps else self._needs()
         return Gate(figure="auc", users=self.users, rivals=tuple(rivals), absent=absent, needs=needs)
+
+    def ahead_of(self, chances: Floats) -> Interval:
+        """By how much higher the network's AUC is than that of other probabilities."""
+        return self._difference(self._measures(self.network)["auc"], self._measures(chances)["auc"])
 
     @cached_property
     def trees(self) -> Floats:
