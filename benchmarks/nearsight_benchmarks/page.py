@@ -13,7 +13,7 @@ from nearsight_benchmarks.pareto import front
 from nearsight_benchmarks.plots import COLOURS as RUNTIME_COLOURS
 from nearsight_benchmarks.plots import FAMILIES, MARKERS, Point, scatter
 from nearsight_benchmarks.results import Entry, Results
-from nearsight_benchmarks.verdict import duration, kilobytes, times
+from nearsight_benchmarks.verdict import duration, kilobytes, signed, times
 from nearsight_training.metrics import Interval
 
 __all__ = ["KINDS", "METRICS", "render"]
@@ -148,7 +148,7 @@ def _share(share: Interval | float | None) -> str:
 
 def _signed(change: float | None) -> str:
     """A change with its sign, to four decimals."""
-    return "–" if change is None else f"{change:+.4f}".replace("-", "−")
+    return "–" if change is None else signed(change)
 
 
 def _interval(interval: Interval | None) -> str:

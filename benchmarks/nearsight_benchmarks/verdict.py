@@ -6,7 +6,7 @@ from nearsight_benchmarks.results import Entry, Ratio, named
 from nearsight_training.gate import compared
 from nearsight_training.metrics import Interval
 
-__all__ = ["best_window", "duration", "kilobytes", "pick", "ratios", "sentences", "times"]
+__all__ = ["best_window", "duration", "kilobytes", "pick", "ratios", "sentences", "signed", "times"]
 
 TOLERANCE = 0.002  # of AUC: what export allows an artifact to lose against fp32
 SLOWER = 1.5  # a smaller artifact is preferred until it costs more than this times the fastest one's time
@@ -113,7 +113,7 @@ def _rivals(entries: Sequence[Entry], against: Mapping[str, Interval]) -> str:
 
 
 def _figures(entry: Entry, against: Mapping[str, Interval]) -> str:
-    change = f"{-against[entry.name].value:+.4f}".replace("-", "−")
+    change = signed(-against[entry.name].value)
     return f"{entry.name} ({duration(_p50(entry))}, {kilobytes(_bytes(entry))} kB, AUC {change})"
 
 
@@ -127,12 +127,17 @@ def _peer(entry: Entry, kind: str, against: Mapping[str, Interval], users: int) 
     if entry.name not in against or "auc" not in entry.quality.get(kind, {}):
         return ""
     auc, change = entry.quality[kind]["auc"].value, against[entry.name]
-    span = f"difference {change.value:+.4f}, {change.low:+.4f} to {change.high:+.4f}".replace("-", "−")
+    span = f"difference {signed(change.value)}, {signed(change.low)} to {signed(change.high)}"
     text = compared(entry.name, change, users, f"AUC {auc:.3f}; {span}")
     text = text[0].upper() + text[1:]
     if entry.latency:
         text += f". {entry.name} needs the whole history and {duration(entry.latency.p50_us)} per call"
     return text + "."
+
+
+def signed(change: float) -> str:
+    """A change to four decimals: with its sign, but none before a zero that is only too small to show."""
+    return f"{change:+.4f}".replace("-", "−") if round(change, 4) else "0.0000"
 
 
 def duration(microseconds: float) -> str:

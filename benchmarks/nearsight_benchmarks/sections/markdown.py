@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from nearsight_benchmarks.verdict import signed
 from nearsight_training.metrics import Interval
 
 __all__ = ["code", "difference", "interval", "table"]
@@ -24,6 +25,5 @@ def interval(found: Interval, digits: int) -> str:
 
 
 def difference(found: Interval) -> str:
-    """By how much, to four decimals: with a sign, but none before a zero that is only too small to show."""
-    value, low, high = (f"{each:+.4f}" if round(each, 4) else "0.0000" for each in (found.value, found.low, found.high))
-    return f"{value} ({low} to {high})".replace("-", "−")
+    """By how much, and its interval."""
+    return f"{signed(found.value)} ({signed(found.low)} to {signed(found.high)})"
